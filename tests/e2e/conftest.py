@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, the llmserve.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sandbox for the end-to-end run, and ways to act on it as an operator would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = "inventories/sandbox"
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one ansible-playbook did."""
+
+    rc: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        return sum(int(n) for n in re.findall(r"changed=(\d+)", self.recap))
+
+    @property
+    def recap(self) -> str:
+        return self.output.rpartition("PLAY RECAP")[2]
+
+    @property
+    def text(self) -> str:
+        """The output on one line, for messages that the terminal's width or YAML has folded."""
+        return " ".join(self.output.split())
+
+    def ok(self) -> Run:
+        assert self.rc == 0, self.output
+        return self
+
+
+class Operator:
+    """Somebody with a shell in the checkout."""
+
+    def playbook(self, name: str, *arguments: str, inventory: str = INVENTORY, timeout: int = 900) -> Run:
+        return self.command("ansible-playbook", f"playbooks/{name}.yml", "-i", inventory, *arguments, timeout=timeout)
+
+    def command(self, *argv: str, timeout: int = 900) -> Run:
+        environment = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+        environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
+        done = subprocess.run(
+            argv,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout)
+
+    def on(self, host: str, script: str, timeout: int = 120) -> str:
+        """Run a shell script as root on hosts of the sandbox; returns what one host printed."""
+        run = self.command(
+            "ansible", host, "-i", INVENTORY, "-m", "ansible.builtin.raw", "-a", script, timeout=timeout
+        )
+        assert run.rc == 0, run.output
+        return run.output.partition(">>\n")[2].strip() if ">>\n" in run.output else run.output.strip()
+
+    def hostvars(self, host: str) -> dict[str, Any]:
+        run = self.command("ansible-inventory", "-i", INVENTORY, "--host", host).ok()
+        variables: dict[str, Any] = json.loads(run.output)
+        return variables
+
+
+@pytest.fixture(scope="session")
+def operator() -> Operator:
+    return Operator()
+
+
+@pytest.fixture(scope="session")
+def sandbox(operator: Operator) -> Iterator[Operator]:
+    """Two fresh nodes. LLMSERVE_KEEP_SANDBOX=1 leaves them for a look afterwards."""
+    operator.playbook("sandbox_down").ok()
+    operator.playbook("sandbox_up", timeout=1800).ok()
+    yield operator
+    if os.environ.get("LLMSERVE_KEEP_SANDBOX") != "1":
+        operator.playbook("sandbox_down").ok()

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the llmserve.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The roles' contracts: specification, defaults and each other say the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = sorted(path.parent.parent for path in ROOT.glob("roles/*/tasks/main.yml"))
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text()) if path.exists() else {}
+
+
+def options(role: Path) -> dict[str, Any]:
+    specs = load(role / "meta/argument_specs.yml")["argument_specs"]
+    merged: dict[str, Any] = {}
+    for entry_point in specs.values():
+        merged.update(entry_point.get("options", {}))
+    return merged
+
+
+@pytest.fixture(params=ROLES, ids=lambda role: role.name)
+def role(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path
+
+
+def test_every_optional_variable_has_the_default_that_its_specification_names(role: Path) -> None:
+    defaults = load(role / "defaults/main.yml") or {}
+    optional = {name: option for name, option in options(role).items() if not option.get("required")}
+    assert set(defaults) == set(optional)
+    assert {name: option["default"] for name, option in optional.items()} == defaults
+
+
+def test_every_option_is_described_typed_and_named_after_its_role(role: Path) -> None:
+    for name, option in options(role).items():
+        assert name.startswith(f"{role.name}_"), name
+        assert option["description"].strip().endswith((".", ")")), name
+        assert "type" in option, name
+
+
+def test_every_task_file_of_a_role_is_reachable(role: Path) -> None:
+    specs = load(role / "meta/argument_specs.yml")["argument_specs"]
+    text = "".join(path.read_text() for path in role.glob("tasks/*.yml"))
+    for path in role.glob("tasks/*.yml"):
+        assert path.stem in specs or path.name in text, f"{path} is neither an entry point nor included"
+
+
+def test_roles_name_no_inventory_groups(role: Path) -> None:
+    for path in role.rglob("*.yml"):
+        assert not re.search(r"groups\[|group_names", path.read_text().split("examples:")[0]), path
+
+
+def test_readme_has_an_example_and_the_generated_part(role: Path) -> None:
+    readme = (role / "README.md").read_text()
+    assert "```yaml" in readme
+    assert "<!-- BEGIN_ANSIBLE_DOCS -->" in readme
+
+
+def test_preflight_looks_at_the_ports_that_the_other_roles_open() -> None:
+    preflight = load(ROOT / "roles/preflight/defaults/main.yml")
+    ray_node = load(ROOT / "roles/ray_node/defaults/main.yml")["ray_node_ports"]
+    ray_head = load(ROOT / "roles/ray_head/defaults/main.yml")
+    # Ports of workers are a range, and busy ones in it are skipped by Ray.
+    assert preflight["preflight_node_ports"] == {k: v for k, v in ray_node.items() if not k.startswith("worker_")}
+    for name, port in preflight["preflight_head_ports"].items():
+        if name in ray_head:
+            assert port == ray_head[name]
+
+
+def test_every_module_is_in_the_action_group() -> None:
+    groups = load(ROOT / "meta/runtime.yml")["action_groups"]["llmserve"]
+    assert sorted(groups) == sorted(path.stem for path in ROOT.glob("plugins/modules/*.py"))
