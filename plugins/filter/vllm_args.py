@@ -12,9 +12,11 @@ version_added: "0.1.0"
 author:
   - "The llmserve.vllm authors (@llmserve)"
 description:
-  - Writes a dictionary of vLLM engine arguments as command line arguments for C(vllm serve), without the executable and without the model.
-  - Knows which flags vLLM 0.32 and 0.33 accept. An unknown flag is an error that names the nearest known one, a flag that vLLM has
-    removed is left out with a warning that names the release, and for other versions only removed flags are looked for, with a warning.
+  - Writes a dictionary of vLLM engine arguments as command line arguments for C(vllm serve), without the executable
+    and without the model.
+  - Knows which flags vLLM 0.32 and 0.33 accept. An unknown flag is an error that names the nearest known one. A flag
+    that vLLM has removed is left out, with a warning that names the release. For other versions only removed flags
+    are looked for, and a warning says so.
   - Refuses secrets, because everybody on a host can read the arguments of a process.
 positional: _input
 options:

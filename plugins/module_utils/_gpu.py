@@ -211,7 +211,7 @@ def parse_xml(document: str) -> GpuReport:
 
 def _gpu(index: int, node: ET.Element) -> Dict[str, Any]:
     uncorrected = _ecc_count(node, "uncorrectable", "double_bit")
-    gpu = {
+    return {
         "index": index,
         "name": _value(node, "product_name"),
         "uuid": _value(node, "uuid"),
@@ -228,9 +228,8 @@ def _gpu(index: int, node: ET.Element) -> Dict[str, Any]:
         "ecc_corrected": _ecc_count(node, "correctable", "single_bit"),
         "ecc_uncorrected": uncorrected,
         "processes": [_process(item) for item in node.findall("processes/process_info")],
+        "problems": _problems(node, uncorrected),
     }
-    gpu["problems"] = _problems(node, uncorrected)
-    return gpu
 
 
 def _mig_device(node: ET.Element) -> Dict[str, Any]:

@@ -105,3 +105,12 @@ def _netdev(device: str, port_dir: str, port: int) -> Optional[str]:
         if number is not None and number == str(port - 1):
             return name
     return None
+
+
+def local_addresses(module: Any) -> Optional[List[Dict[str, Any]]]:
+    """The host's addresses, None when it has no C(ip) command; C(module) offers get_bin_path and run_command."""
+    ip_command = module.get_bin_path("ip")
+    if ip_command is None:
+        return None
+    rc, out, _err = module.run_command([ip_command, "-j", "addr"])
+    return parse_addresses(out) if rc == 0 else None

@@ -154,6 +154,15 @@ def disk_problem(missing: int, free: int, where: str, margin_percent: float) -> 
     )
 
 
+def no_weights_message(repo_id: str, paths: Sequence[str]) -> str:
+    """A sentence for a repository in which the patterns find no weights."""
+    others = sorted({os.path.splitext(path)[1] for path in paths if path.endswith(WEIGHT_SUFFIXES)})
+    return (
+        "The patterns choose no weights of {0} (it has {1}): choose a repository with *.safetensors files, or allow "
+        "another format with the patterns.".format(repo_id, "only " + ", ".join(others) if others else "none at all")
+    )
+
+
 def human_bytes(count: float) -> str:
     """A size as people compare it with disks and model cards: decimal units, three digits."""
     value = float(count)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_flags_data import (
     FLAGS,
@@ -57,9 +57,9 @@ def build_argv(engine_args: Mapping[str, Any], version: Optional[str] = None) ->
     """The argv for C(vllm serve MODEL), without the model."""
     release = parse_release(version)
     known = FLAGS_ADDED_LATER.get(release) if release else None
-    argv = []  # type: List[str]
-    warnings = []  # type: List[str]
-    seen = {}  # type: Dict[str, str]
+    argv: List[str] = []
+    warnings: List[str] = []
+    seen: Dict[str, str] = {}
     for key, value in engine_args.items():
         if value is None:
             continue
@@ -205,7 +205,7 @@ def _render_list(flag: _Flag, option: str, values: List[Any]) -> List[str]:
         raise VllmArgsError(
             "{0!r} in {1} has the value {2!r}, which vLLM would take for a flag.".format(flag.key, _VARIABLE, dashed[0])
         )
-    return [option] + texts
+    return [option, *texts]
 
 
 def _pair(option: str, text: str) -> List[str]:
@@ -222,10 +222,3 @@ def _text(value: Any) -> str:
     if isinstance(value, (bool, list, tuple, Mapping)):
         return json.dumps(value, separators=(",", ":"), default=str)
     return str(value)
-
-
-def flag_table() -> Dict[str, Tuple[str, ...]]:
-    """The known releases with their flags, for documentation and tests."""
-    return {
-        "{0}.{1}".format(*release): tuple(sorted(set(FLAGS) - later)) for release, later in FLAGS_ADDED_LATER.items()
-    }

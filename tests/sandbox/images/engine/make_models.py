@@ -92,6 +92,8 @@ def write_model(target: Path, tokenizer: PreTrainedTokenizerFast, shard: str, **
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}
     config = LlamaConfig(
         vocab_size=len(tokenizer),
+        # vLLM's attention kernels for the CPU begin at 32
+        head_dim=32,
         max_position_embeddings=4096,
         # wide enough that greedy decoding has a clear winner whatever the split over ranks rounds
         initializer_range=0.2,
