@@ -282,6 +282,9 @@ def _problems(node: ET.Element, uncorrected: Optional[int]) -> List[str]:
         problems.append("a memory row or page waits to be retired: reset the GPU or reboot the host.")
     if _value(node, "gpu_reset_status/reset_required") == "Yes":
         problems.append("the GPU must be reset (nvidia-smi --gpu-reset) before it can be used.")
+    action = _value(node, "gpu_recovery_action")
+    if action not in (None, "None"):
+        problems.append("the driver asks for this recovery action: {0}.".format(action))
     fabric = _value(node, "fabric/state")
     if fabric is not None and fabric != "Completed":
         problems.append(

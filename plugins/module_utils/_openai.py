@@ -62,6 +62,14 @@ class StreamedAnswer(NamedTuple):
     seconds: float
 
 
+def read_key(path: Optional[str]) -> str:
+    """The key in a file of this host; empty without a file. A file that cannot be read is an OSError."""
+    if not path:
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return file.read().strip()
+
+
 class _Deadline:
     """Cuts the connection when the time is up, whatever the reading thread is waiting for."""
 

@@ -43,6 +43,10 @@ options:
     description:
       - The key of the endpoint, sent as a bearer token. Leave it out for an endpoint without one.
     type: str
+  api_key_file:
+    description:
+      - File on this host that holds the key and nothing else, so that the key itself does not travel.
+    type: path
   model:
     description:
       - Name under which the model is served. Without it the first model of the endpoint is asked.
@@ -188,6 +192,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._openai import (
     chat,
     complete,
     list_models,
+    read_key,
     served_model,
     stream_chat,
 )
@@ -247,6 +252,7 @@ def main() -> None:
         argument_spec={
             "url": {"type": "str", "required": True},
             "api_key": {"type": "str", "no_log": True},
+            "api_key_file": {"type": "path", "no_log": False},
             "model": {"type": "str"},
             "checks": {
                 "type": "list",
@@ -262,14 +268,16 @@ def main() -> None:
             "validate_certs": {"type": "bool", "default": True},
             "ca_path": {"type": "path"},
         },
+        mutually_exclusive=[("api_key", "api_key_file")],
         supports_check_mode=True,
     )
     params = module.params
-    if "auth" in params["checks"] and not params["api_key"]:
-        module.fail_json(msg="The check auth compares an answer with a key and one without: give api_key.")
+    if "auth" in params["checks"] and not (params["api_key"] or params["api_key_file"]):
+        module.fail_json(msg="The check auth compares an answer with a key and one without: give api_key or api_key_file.")
     try:
         re.compile(params["expect"] or "")
-        endpoint = Endpoint(params["url"], params["api_key"] or "", params["validate_certs"], params["ca_path"] or "")
+        key = params["api_key"] or read_key(params["api_key_file"])
+        endpoint = Endpoint(params["url"], key, params["validate_certs"], params["ca_path"] or "")
     except (ValueError, OSError, re.error) as exc:
         module.fail_json(msg="Cannot ask {0}: {1}".format(params["url"], exc))
     smoke = Smoke(endpoint, params)

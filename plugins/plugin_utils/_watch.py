@@ -8,17 +8,66 @@ This plugin util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
+import threading
 import time
+from types import TracebackType
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.llmserve.vllm.plugins.module_utils._wait import minutes
 
-# A line at least every 15 s, with room for the trip to the host and back.
+# Each slice brings a fresh sentence from the host.
 SLICE_SECONDS = 10.0
+# A slice may take longer than it should, on a slow connection for example: then the last sentence is shown again.
+SILENCE_SECONDS = 13.0
 
 display = Display()
+
+
+class Ticker:
+    """Shows the latest sentence at once when it is new, and again whenever it has been silent for too long."""
+
+    def __init__(self, host: str, quiet: bool, silence: float = SILENCE_SECONDS) -> None:
+        self._host = host
+        self._quiet = quiet
+        self._silence = silence
+        self._sentence = "waiting"
+        self._began = self._shown = time.monotonic()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._tick, daemon=True)
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence now."""
+        with self._lock:
+            self._sentence = sentence
+            self._show()
+
+    def __enter__(self) -> Ticker:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _tick(self) -> None:
+        while not self._stop.wait(0.5):
+            with self._lock:
+                if time.monotonic() - self._shown >= self._silence:
+                    self._show()
+
+    def _show(self) -> None:
+        self._shown = time.monotonic()
+        if not self._quiet:
+            display.display(f"  {self._host}: {self._sentence} ({minutes(self.elapsed)})")
 
 
 class WatchAction(ActionBase):
@@ -32,20 +81,21 @@ class WatchAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run slice after slice until the module says that it has finished, or fails."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        del tmp
         variables = task_vars or {}
-        host = variables.get("inventory_hostname", "host")
         args: dict[str, Any] = {"slice": SLICE_SECONDS, **self._task.args}
-        began = time.monotonic()
-        while True:
-            answer = self._execute_module(module_name=self.MODULE, module_args=args, task_vars=variables)
-            if answer.get("failed") or answer.get("skipped") or answer.get("finished", True):
-                result.update(answer)
-                result.pop("resume", None)
-                return result
-            # The clock of the controller also counts the trips, so that the timeout is the one that was asked for.
-            elapsed = time.monotonic() - began
-            args["resume"] = {**answer.get("resume", {}), "elapsed": elapsed}
-            # no_log hides results, and what a progress line says is one.
-            if not self._task.no_log:
-                display.display(f"  {host}: {answer.get('progress', 'waiting')} ({minutes(elapsed)})")
+        length = args["slice"]
+        # no_log hides results, and what a progress line says is one
+        with Ticker(variables.get("inventory_hostname", "host"), quiet=bool(self._task.no_log)) as ticker:
+            while True:
+                answer = self._execute_module(module_name=self.MODULE, module_args=args, task_vars=variables)
+                if answer.get("failed") or answer.get("skipped") or answer.get("finished", True):
+                    break
+                resume = dict(answer.get("resume") or {})
+                # The controller's clock also counts the trips, so that the timeout is the one that was asked for.
+                resume["elapsed"] = ticker.elapsed
+                # A module may ask for a longer slice, to see something through that must not be cut in two.
+                args = {**args, "resume": resume, "slice": resume.get("slice", length)}
+                ticker.say(str(answer.get("progress", "waiting")))
+        answer.pop("resume", None)
+        result.update(answer)
+        return result

@@ -36,7 +36,7 @@ def extra(**variables: object) -> list[str]:
     return ["-e", json.dumps(variables)]
 
 
-VARIABLES = {
+VARIABLES: dict[str, tuple[dict[str, object], list[str]]] = {
     "token_missing": ({"llmserve_hf_token": ""}, ["gated", "llmserve_hf_token"]),
     "token_refused": ({"llmserve_hf_token": "hf_nobody"}, ["token", "refused"]),
     "licence_not_accepted": ({"llmserve_hf_token": "hf_sandbox_stranger"}, ["licence", "sandbox/tiny-llama-instruct"]),
@@ -63,7 +63,7 @@ def test_a_wrong_variable_is_named(fresh: Operator, case: str) -> None:
     assert run.changed == 0
 
 
-HOST_VARIABLES = {
+HOST_VARIABLES: dict[str, tuple[dict[str, object], list[str]]] = {
     "public_address": ({"llmserve_node_ip": "8.8.8.8"}, ["node2", "8.8.8.8", "llmserve_node_ip"]),
     "unknown_address": ({"llmserve_node_ip": "10.89.77.99"}, ["node2", "10.89.77.99", "interface"]),
     "not_an_address": ({"llmserve_node_ip": "node2"}, ["node2", "llmserve_node_ip"]),

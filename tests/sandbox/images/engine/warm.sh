@@ -21,4 +21,4 @@ ask chat/completions "{\"model\": \"$model\", \"messages\": [{\"role\": \"user\"
 python3 -c 'import huggingface_hub, ray.scripts.scripts' && ray status && ray get-auth-token --help >/dev/null
 kill "$server" && wait "$server" || true
 ray stop --force || true
-rm -rf /tmp/* /root/.cache /root/.ray /root/.config
+rm -rf /tmp/* /root/.ray /root/.config

@@ -45,6 +45,7 @@ class RepoFile:
     size: int
     blob_id: str
     sha256: str | None
+    pointer_size: int = 0
 
     @classmethod
     def read(cls, root: Path, source: Path) -> RepoFile:
@@ -55,7 +56,7 @@ class RepoFile:
             return cls(path, source, len(content), git_blob_id(content), None)
         sha256 = hashlib.sha256(content).hexdigest()
         pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {len(content)}\n"
-        return cls(path, source, len(content), git_blob_id(pointer.encode()), sha256)
+        return cls(path, source, len(content), git_blob_id(pointer.encode()), sha256, len(pointer))
 
     @property
     def etag(self) -> str:
@@ -66,7 +67,7 @@ class RepoFile:
         """Describe the file as the tree endpoint does."""
         entry: dict[str, Any] = {"type": "file", "oid": self.blob_id, "size": self.size, "path": self.path}
         if self.sha256:
-            entry["lfs"] = {"oid": self.sha256, "size": self.size, "pointerSize": 134}
+            entry["lfs"] = {"oid": self.sha256, "size": self.size, "pointerSize": self.pointer_size}
         return entry
 
 
@@ -104,7 +105,7 @@ class Repo:
             for sibling, file in zip(siblings, self.files.values(), strict=True):
                 sibling.update(size=file.size, blobId=file.blob_id)
                 if file.sha256:
-                    sibling["lfs"] = {"sha256": file.sha256, "size": file.size, "pointerSize": 134}
+                    sibling["lfs"] = {"sha256": file.sha256, "size": file.size, "pointerSize": file.pointer_size}
         return {
             "_id": self.commit[:24],
             "id": self.name,
@@ -144,9 +145,9 @@ class Repo:
 class RefusedError(Exception):
     """A request that the Hub answers with an error of its own kind."""
 
-    def __init__(self, status: HTTPStatus, message: str, code: str | None = None, explain: str | None = None) -> None:
+    def __init__(self, status: HTTPStatus, message: str, code: str | None = None) -> None:
         super().__init__(message)
-        self.status, self.message, self.code, self.explain = status, message, code, explain
+        self.status, self.message, self.code = status, message, code
 
 
 class Library:
@@ -168,11 +169,11 @@ class Library:
                 self._digests[wheel] = hashlib.file_digest(stream, "sha256").hexdigest()
         return self._digests[wheel]
 
-    def repo(self, name: str, user: str | None) -> Repo:
+    def repo(self, name: str, token: str | None) -> Repo:
         """Find a repository; a missing one looks private to those who are not logged in."""
         if name in self.repos:
             return self.repos[name]
-        if user is None:
+        if token is None:
             raise RefusedError(HTTPStatus.UNAUTHORIZED, "Invalid username or password.", "RepoNotFound")
         raise RefusedError(HTTPStatus.NOT_FOUND, "Repository not found", "RepoNotFound")
 
@@ -216,8 +217,8 @@ class Handler(BaseHTTPRequestHandler):
         except RefusedError as refusal:
             self._refuse(refusal)
 
-    def _user(self) -> str | None:
-        """Return who asks, or nobody; refuse a token that does not exist."""
+    def _token(self) -> str | None:
+        """Return the token of who asks, or nobody's; refuse one that does not exist."""
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return None
@@ -226,16 +227,26 @@ class Handler(BaseHTTPRequestHandler):
         return token.strip()
 
     def _whoami(self) -> None:
-        token = self._user()
+        token = self._token()
         if token is None:
             raise RefusedError(HTTPStatus.UNAUTHORIZED, "Invalid username or password.")
         auth = {"type": "access_token", "accessToken": {"displayName": "sandbox", "role": "read"}}
-        self._json({"type": "user", "id": token, "name": TOKENS[token][0], "auth": auth, "orgs": []})
+        name = TOKENS[token][0]
+        self._json({"type": "user", "id": name, "name": name, "fullname": name, "auth": auth, "orgs": []})
 
     def _api(self, name: str, rest: list[str], query: list[str]) -> None:
         """Answer about a repository. As on the Hub, describing and listing a gated one is open to everybody."""
-        repo = self.library.repo(name, self._user())
+        token = self._token()
+        repo = self.library.repo(name, token)
         verb = rest[0] if rest else "revision"
+        if verb == "auth-check":
+            self._check_access(repo, token)
+            self._json({})
+            return
+        if verb == "refs":
+            branch = {"name": BRANCH, "ref": f"refs/heads/{BRANCH}", "targetCommit": repo.commit}
+            self._json({"branches": [branch], "converts": [], "tags": []})
+            return
         # "refs/heads/main" may come quoted as one part or as three
         revision = "/".join(rest[1:]) if verb == "revision" and len(rest) > 1 else (rest[1:2] or [BRANCH])[0]
         self._check_revision(repo, revision)
@@ -253,15 +264,23 @@ class Handler(BaseHTTPRequestHandler):
             message = f"Invalid rev id: {revision}"
             raise RefusedError(HTTPStatus.NOT_FOUND, message, "RevisionNotFound")
 
-    def _resolve(self, name: str, revision: str, path: str) -> None:
-        token = self._user()
-        repo = self.library.repo(name, token)
-        if repo.gated and token is None:
-            message = f"Access to model {name} is restricted. You must have access to it and be authenticated to access it. Please log in."
+    def _check_access(self, repo: Repo, token: str | None) -> None:
+        """Refuse the files of a gated repository to those who may not have them."""
+        if not repo.gated:
+            return
+        restricted = f"Access to model {repo.name} is restricted"
+        if token is None:
+            message = f"{restricted}. You must have access to it and be authenticated to access it. Please log in."
             raise RefusedError(HTTPStatus.UNAUTHORIZED, message, "GatedRepo")
-        if repo.gated and token is not None and name not in TOKENS[token][1]:
-            message = f"Access to model {name} is restricted and you are not in the authorized list. Visit http://{self.headers['Host']}/{name} to ask for access."
+        if repo.name not in TOKENS[token][1]:
+            where = f"http://{self.headers['Host']}/{repo.name}"
+            message = f"{restricted} and you are not in the authorized list. Visit {where} to ask for access."
             raise RefusedError(HTTPStatus.FORBIDDEN, message, "GatedRepo")
+
+    def _resolve(self, name: str, revision: str, path: str) -> None:
+        token = self._token()
+        repo = self.library.repo(name, token)
+        self._check_access(repo, token)
         self._check_revision(repo, revision)
         file = repo.files.get(path)
         if file is None:
@@ -305,7 +324,8 @@ class Handler(BaseHTTPRequestHandler):
             status = HTTPStatus.PARTIAL_CONTENT
             headers = {**headers, "Content-Range": f"bytes {start}-{end}/{size}"}
             if start >= size:
-                self._send(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, b"", "text/plain", {"Content-Range": f"bytes */{size}"})
+                refused = {"Content-Range": f"bytes */{size}"}
+                self._send(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, b"", "text/plain", refused)
                 return
         self._head(status, end - start + 1, "application/octet-stream", {**headers, "Accept-Ranges": "bytes"})
         if not self._with_body:

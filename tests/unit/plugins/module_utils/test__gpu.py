@@ -74,7 +74,7 @@ def test_report_of_a_sick_gpu_with_mig() -> None:
     assert gpu["memory_free_mib"] is None
     assert gpu["ecc_uncorrected"] == 4
     found = " ".join(gpu["problems"])
-    for word in ("4 uncorrected ECC", "remapped", "retired", "gpu-reset", "'In Progress'"):
+    for word in ("4 uncorrected ECC", "remapped", "retired", "gpu-reset", "action: Reboot", "'In Progress'"):
         assert word in found
     assert report.warnings[0].startswith("nvidia-smi counts 3 attached GPUs but describes 2")
     assert "GPU 1 (00000000:3B:00.0): " in report.warnings[1]
