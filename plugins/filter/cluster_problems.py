@@ -20,8 +20,9 @@ options:
   _input:
     description:
       - The hosts, each a dictionary with C(name), C(node_ip), C(image), C(ray_version), C(gpus) (a list with one entry
-        per GPU) and C(problems) (as RV(llmserve.vllm.preflight_host#module:problems)). Other keys are ignored, and what
-        a host does not have is not compared.
+        per GPU), C(versions) (of the packages in the image, by name) and C(problems) (as
+        RV(llmserve.vllm.preflight_host#module:problems)). Other keys are ignored, and what a host does not have is not
+        compared.
     type: list
     elements: dict
     required: true
@@ -44,7 +45,7 @@ RETURN = r"""
 _value:
   description:
     - One dictionary per problem, with C(host), C(check), C(problem) and C(mend). Besides the checks of
-      M(llmserve.vllm.preflight_host) there are V(duplicate_node_ip), V(image), V(ray_version) and V(gpu_count).
+      M(llmserve.vllm.preflight_host) there are V(duplicate_node_ip), V(image), V(ray_version), V(image_versions) and V(gpu_count).
   type: list
   elements: dict
 """

@@ -272,6 +272,14 @@ def cluster_problems(nodes: Sequence[Mapping[str, Any]]) -> List[Problem]:
     ):
         values = {str(node["name"]): str(node[key]) for node in nodes if node.get(key)}
         found += _deviations(values, check, what, mend)
+    for package in sorted({key for node in nodes for key in node.get("versions") or {}}):
+        versions = {str(node["name"]): str((node.get("versions") or {}).get(package) or "missing") for node in nodes}
+        found += _deviations(
+            versions,
+            "image_versions",
+            "has {0} {{0}} in its image".format(package),
+            "Give all nodes one llmserve_image and one llmserve_ray_version, and remove a stale image: docker image rm.",
+        )
     broken = {item["host"] for item in found if item["check"] == "gpus"}
     counts = {str(node["name"]): str(len(node.get("gpus") or ())) for node in nodes if str(node["name"]) not in broken}
     found += _deviations(

@@ -262,7 +262,7 @@ def main() -> None:
             },
             "chat_prompt": {"type": "str", "default": "Where was the 2020 World Series played?"},
             "completion_prompt": {"type": "str", "default": "San Francisco is a"},
-            "max_tokens": {"type": "int", "default": 64},
+            "max_tokens": {"type": "int", "default": 64, "no_log": False},
             "expect": {"type": "str"},
             "timeout": {"type": "float", "default": 120},
             "validate_certs": {"type": "bool", "default": True},

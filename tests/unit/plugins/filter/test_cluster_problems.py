@@ -26,3 +26,16 @@ def test_problems_come_with_their_host() -> None:
 def test_other_input_is_refused(nodes: object) -> None:
     with pytest.raises(AnsibleFilterError, match="a list of dictionaries with a name each"):
         FILTER(nodes)
+
+
+def test_versions_inside_the_images_are_compared_package_by_package() -> None:
+    found = FILTER(
+        [
+            {"name": "n1", "versions": {"vllm": "0.33.0", "ray": "2.56.1"}},
+            {"name": "n2", "versions": {"vllm": "0.33.0", "ray": "2.56.1"}},
+            {"name": "n3", "versions": {"vllm": "0.33.0", "ray": ""}},
+        ]
+    )
+    assert [(item["host"], item["check"]) for item in found] == [("n3", "image_versions")]
+    assert "ray missing" in found[0]["problem"]
+    assert "ray 2.56.1" in found[0]["problem"]

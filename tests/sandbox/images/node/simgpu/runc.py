@@ -13,8 +13,9 @@ import json
 import os
 import resource
 import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 RUNC = "/usr/sbin/runc"
 HOOK = "nvidia-container-runtime-hook"
@@ -39,14 +40,34 @@ def wanted_gpus(spec: dict[str, Any]) -> str:
     env = dict(entry.split("=", 1) for entry in spec["process"].get("env", []) if "=" in entry)
     hooks = spec.get("hooks") or {}
     prestart = hooks.get("prestart") or []
-    asked = Path(sys.argv[0]).name == "nvidia-container-runtime" or any(hook["path"].endswith(HOOK) for hook in prestart)
+    asked = Path(sys.argv[0]).name == "nvidia-container-runtime" or any(
+        hook["path"].endswith(HOOK) for hook in prestart
+    )
     if prestart:
         hooks["prestart"] = [hook for hook in prestart if not hook["path"].endswith(HOOK)]
     wanted = env.get("NVIDIA_VISIBLE_DEVICES", "") if asked else ""
     return "" if wanted in ("none", "void") else wanted
 
 
-def give_gpus(spec: dict[str, Any], bundle: Path, wanted: str) -> None:
+def option(arguments: list[str], *names: str) -> str | None:
+    """Return the value after the first of these options."""
+    for index, argument in enumerate(arguments[:-1]):
+        if argument in names:
+            return arguments[index + 1]
+    return None
+
+
+def refuse(arguments: list[str], message: str) -> NoReturn:
+    """Fail as runc does: containerd reads the reason from the last line of runc's log."""
+    log = option(arguments, "--log")
+    if log:
+        entry = {"level": "error", "msg": f"container init: {message}", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        with Path(log).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(entry) + "\n")
+    sys.exit(message)
+
+
+def give_gpus(arguments: list[str], spec: dict[str, Any], bundle: Path, wanted: str) -> None:
     """Mount the simulated driver and the rows of the wanted GPUs."""
     try:
         rows = (SIMGPU / "gpus.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
@@ -56,9 +77,9 @@ def give_gpus(spec: dict[str, Any], bundle: Path, wanted: str) -> None:
         names = wanted.split(",")
         rows = [row for row in rows if set(row.split("\t")[:2]) & set(names)]
         if len(rows) < len(names):
-            sys.exit(f"nvidia-container-cli: device error: {wanted}: unknown device")
+            refuse(arguments, f"nvidia-container-cli: device error: {wanted}: unknown device")
     if not rows:
-        sys.exit("nvidia-container-cli: initialization error: nvml error: driver not loaded")
+        refuse(arguments, "nvidia-container-cli: initialization error: nvml error: driver not loaded")
     table = bundle / "gpus.tsv"
     table.write_text("".join(rows), encoding="utf-8")
     mounts = {
@@ -69,14 +90,6 @@ def give_gpus(spec: dict[str, Any], bundle: Path, wanted: str) -> None:
     for target, source in mounts.items():
         options = ["bind", "ro", "rprivate"]
         spec["mounts"].append({"type": "bind", "source": str(source), "destination": target, "options": options})
-
-
-def option(arguments: list[str], *names: str) -> str | None:
-    """Return the value after the first of these options."""
-    for index, argument in enumerate(arguments[:-1]):
-        if argument in names:
-            return arguments[index + 1]
-    return None
 
 
 def rewrite(path: Path, spec: dict[str, Any]) -> None:
@@ -100,7 +113,7 @@ def main() -> None:
         clamp(spec["process"])
         wanted = wanted_gpus(spec)
         if wanted:
-            give_gpus(spec, bundle, wanted)
+            give_gpus(arguments, spec, bundle, wanted)
         rewrite(bundle / "config.json", spec)
     os.execv(RUNC, [RUNC, *arguments])
 

@@ -45,7 +45,8 @@ def main() -> None:
     memory, capability = MODELS.get(name, (81559, "9.0"))
     memory = int(env.get("SANDBOX_GPU_MEMORY_MIB") or memory)
     rows = [
-        f"{index}\t{gpu_uuid(index)}\t{memory}\t{capability}\t{name}\n" for index in range(int(env.get("SANDBOX_GPUS", "0")))
+        f"{index}\t{gpu_uuid(index)}\t{memory}\t{capability}\t{name}\n"
+        for index in range(int(env.get("SANDBOX_GPUS", "0")))
     ]
     GPU_TABLE.write_text("".join(rows), encoding="utf-8")
 
