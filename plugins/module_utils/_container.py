@@ -76,7 +76,7 @@ def inspect(docker_cli: str, name: str, run: Runner = run_cli) -> ContainerState
     done = run([docker_cli, "inspect", "--type", "container", "--format", _FORMAT, name], 30)
     if done.rc != 0:
         words = done.stderr.lower()
-        if "no such" in words:
+        if done.rc != 127 and "no such" in words:
             return ContainerState(exists=False)
         raise ContainerError(_docker_problem(docker_cli, name, done))
     try:

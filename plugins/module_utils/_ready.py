@@ -49,9 +49,9 @@ def _bar(stage: str, words: str) -> Callable[[Any], Progress]:
     return read
 
 
-def _line(stage: str, words: str, **figures: str) -> Callable[[Any], Progress]:
+def _line(stage: str, words: str, **figures: int) -> Callable[[Any], Progress]:
     def read(match: Any) -> Progress:
-        found = {name: float(match.group(group).replace(",", "")) for name, group in figures.items()}
+        found = {name: float(match.group(int(group)).replace(",", "")) for name, group in figures.items()}
         return Progress(stage, words.format(*match.groups()), found)
 
     return read
@@ -64,7 +64,7 @@ _STAGES: Tuple[Tuple[Pattern[str], Callable[[Any], Progress]], ...] = (
     (re.compile(r"Initializing a V\d LLM engine"), _line("init", "initializing the engine")),
     (
         re.compile(r"Waiting for creating a placement group of specs for (\d+) seconds"),
-        _line("placement_group", "waiting {0} s for a Ray placement group: GPUs are missing or busy", waited="1"),
+        _line("placement_group", "waiting {0} s for a Ray placement group: GPUs are missing or busy", waited=1),
     ),
     (
         re.compile(r"Fetching \d+ files:.*?" + _COUNTER),
@@ -78,15 +78,15 @@ _STAGES: Tuple[Tuple[Pattern[str], Callable[[Any], Progress]], ...] = (
     (re.compile(r"Loading weights took ([\d.]+) s"), _line("load", "weights loaded in {0} s")),
     (
         re.compile(r"Model loading took ([\d.]+) GiB(?: memory)? and ([\d.]+) s"),
-        _line("load", "weights loaded: {0} GiB per GPU in {1} s", gib="1"),
+        _line("load", "weights loaded: {0} GiB per GPU in {1} s", gib=1),
     ),
     (re.compile(r"torch\.compile takes? ([\d.]+) s"), _line("compile", "model compiled in {0} s")),
     (re.compile(r"torch\.compile took ([\d.]+) s"), _line("compile", "model compiled in {0} s")),
     (
         re.compile(r"Available KV cache memory: ([\d.]+) GiB"),
-        _line("kv_cache", "KV cache: {0} GiB per GPU", gib="1"),
+        _line("kv_cache", "KV cache: {0} GiB per GPU", gib=1),
     ),
-    (re.compile(r"KV cache size: ([\d,]+) tokens"), _line("kv_cache", "KV cache: {0} tokens", tokens="1")),
+    (re.compile(r"KV cache size: ([\d,]+) tokens"), _line("kv_cache", "KV cache: {0} tokens", tokens=1)),
     (
         re.compile(r"Capturing CUDA graphs?.*?" + _COUNTER),
         _bar("graphs", "capturing CUDA graphs: {0} of {1} ({2} %)"),

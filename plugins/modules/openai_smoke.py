@@ -273,10 +273,15 @@ def main() -> None:
     )
     params = module.params
     if "auth" in params["checks"] and not (params["api_key"] or params["api_key_file"]):
-        module.fail_json(msg="The check auth compares an answer with a key and one without: give api_key or api_key_file.")
+        module.fail_json(
+            msg="The check auth compares an answer with a key and one without: give api_key or api_key_file."
+        )
     try:
         re.compile(params["expect"] or "")
         key = params["api_key"] or read_key(params["api_key_file"])
+        if key:
+            # a key from a file is as secret as one from the task
+            module.no_log_values.add(key)
         endpoint = Endpoint(params["url"], key, params["validate_certs"], params["ca_path"] or "")
     except (ValueError, OSError, re.error) as exc:
         module.fail_json(msg="Cannot ask {0}: {1}".format(params["url"], exc))

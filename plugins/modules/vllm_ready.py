@@ -214,119 +214,11 @@ resume:
   type: dict
 """
 
-import time
-from typing import Any, Optional
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmserve.vllm.plugins.module_utils._container import (
-    ContainerError,
-    ContainerState,
-    down_reason,
-    inspect,
-    last_lines,
-    logs,
-)
-from ansible_collections.llmserve.vllm.plugins.module_utils._diagnose import describe
 from ansible_collections.llmserve.vllm.plugins.module_utils._openai import Endpoint, read_key
-from ansible_collections.llmserve.vllm.plugins.module_utils._ready import Probe, explain_death, is_final, read_progress
-from ansible_collections.llmserve.vllm.plugins.module_utils._wait import (
-    FAILED,
-    READY,
-    TIMEOUT,
-    WAITING,
-    Look,
-    minutes,
-    wait_for,
-)
-
-# Enough to find the last progress line between the chatter of many workers, and to find a root cause.
-PROGRESS_LINES = 400
-DIAGNOSIS_LINES = 20000
-
-
-class ReadyWatch:
-    """Looks at the container first: only while it lives is it worth asking the endpoint."""
-
-    def __init__(self, params: dict[str, Any], probe: Probe, patience: float) -> None:
-        self.params = params
-        self.probe = probe
-        self.patience = patience
-        self.resume: dict[str, Any] = dict(params["resume"])
-        self.state: Optional[ContainerState] = None
-        self.began = time.monotonic() - float(self.resume.get("elapsed", 0))
-        self.resume.pop("slice", None)
-
-    def look(self, budget: float) -> Look:
-        if self.params["container"]:
-            try:
-                dead = self._container()
-            except ContainerError as exc:
-                return self._failed("no_container_runtime", str(exc))
-            if dead:
-                return self._failed("died", dead)
-        answer, error = self.probe.ask(min(self.patience, budget))
-        if answer is not None:
-            facts = {"answer": {"text": answer.text, "seconds": answer.seconds}, "figures": {"stage": "answer"}}
-            return Look(READY, "the model answers", dict(facts, ready=True))
-        if error is not None and is_final(error):
-            return self._failed(error.kind, str(error))
-        if self.probe.healthy or (error is None and "healthy_at" in self.resume):
-            return self._healthy(str(error) if error else "")
-        for key in ("healthy_at", "slice"):
-            self.resume.pop(key, None)
-        progress = read_progress(self._log(PROGRESS_LINES))
-        return Look(
-            WAITING, progress.sentence, {"figures": dict(progress.figures, stage=progress.stage), "ready": False}
-        )
-
-    def _container(self) -> Optional[str]:
-        state = self.state = inspect(self.params["docker_cli"], self.params["container"])
-        if "restarts_before" not in self.resume:
-            given = self.params["restarts_before"]
-            self.resume["restarts_before"] = state.restarts if given is None else given
-            # the run that died may be the one before the present one
-            fresh = state.restarts <= self.resume["restarts_before"]
-            self.resume["since"] = state.started_at if fresh else state.created
-        return down_reason(state, self.params["container"], int(self.resume["restarts_before"]))
-
-    def _healthy(self, trouble: str) -> Look:
-        now = time.monotonic() - self.began
-        waited = now - self.resume.setdefault("healthy_at", now)
-        # let the next slice be long enough for a slow first answer
-        self.resume["slice"] = self.params["request_timeout"] + 5
-        sentence = "the engine is up, waiting {0} for its first answer".format(minutes(waited))
-        if trouble:
-            sentence += " ({0})".format(trouble.rstrip("."))
-        if waited > self.params["answer_timeout"]:
-            return self._failed(
-                "hangs", "the engine hangs: its health check is green, but " + sentence.split(", ", 1)[1]
-            )
-        return Look(WAITING, sentence, {"figures": {"stage": "answer", "waited": round(waited)}, "ready": False})
-
-    def _failed(self, kind: str, sentence: str) -> Look:
-        return Look(FAILED, sentence, {"reason_kind": kind, "ready": False, "figures": {"stage": kind}})
-
-    def _log(self, lines: int) -> str:
-        if not self.params["container"] or self.state is None or not self.state.exists:
-            return ""
-        return logs(self.params["docker_cli"], self.params["container"], lines, self.resume.get("since", ""))
-
-    def autopsy(self, look: Look, status: str) -> dict[str, Any]:
-        """Diagnosis and end of the log of a server that failed, or that did not come up in time."""
-        log = self._log(DIAGNOSIS_LINES)
-        died = look.facts.get("reason_kind") == "died"
-        findings = explain_death(log, self.state if died else None)
-        reason = look.sentence.rstrip(".") + "."
-        if status == TIMEOUT:
-            reason = "the model has not answered within {0}; last seen: {1}".format(
-                minutes(self.params["timeout"]), reason
-            )
-        message = "{0}: {1} {2}".format(self.params["url"], reason, describe(findings)).rstrip()
-        if died and not findings:
-            message += " Its log has no cause that this collection knows: read log_tail."
-        facts = dict(look.facts, diagnosis=findings, log_tail=last_lines(log, self.params["log_lines"]))
-        facts.setdefault("reason_kind", "timeout")
-        return dict(facts, msg=message)
+from ansible_collections.llmserve.vllm.plugins.module_utils._ready import Probe
+from ansible_collections.llmserve.vllm.plugins.module_utils._ready_watch import ReadyWatch
+from ansible_collections.llmserve.vllm.plugins.module_utils._wait import FAILED, TIMEOUT, WAITING, wait_for
 
 
 def main() -> None:
@@ -355,6 +247,9 @@ def main() -> None:
     params = module.params
     try:
         key = params["api_key"] or read_key(params["api_key_file"])
+        if key:
+            # a key from a file is as secret as one from the task
+            module.no_log_values.add(key)
         endpoint = Endpoint(params["url"], key, params["validate_certs"], params["ca_path"] or "")
     except (ValueError, OSError) as exc:
         module.fail_json(msg="Cannot ask {0}: {1}".format(params["url"], exc))

@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
@@ -28,7 +29,7 @@ TOKENS: dict[str, tuple[str, set[str]]] = {
     "hf_sandbox": ("sandbox-user", GATED),
     "hf_sandbox_stranger": ("sandbox-stranger", set()),
 }
-CHUNK = 1 << 20
+CHUNK = 1 << 16
 
 
 def git_blob_id(content: bytes) -> str:
@@ -184,6 +185,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "sandbox-hub"
     library: Library
+    rate: int
 
     def do_GET(self) -> None:
         """Answer a GET request."""
@@ -336,6 +338,8 @@ class Handler(BaseHTTPRequestHandler):
             while left > 0 and (chunk := stream.read(min(CHUNK, left))):
                 self.wfile.write(chunk)
                 left -= len(chunk)
+                if self.rate and source.name.endswith(LFS_SUFFIXES):
+                    time.sleep(len(chunk) / self.rate)
 
     def _refuse(self, refusal: RefusedError) -> None:
         headers = {"X-Error-Message": refusal.message}
@@ -371,7 +375,9 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("/models"))
     parser.add_argument("--wheels", type=Path, default=Path("/wheels"))
     parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--rate", type=int, default=0, help="bytes per second of a weights file; 0: no limit")
     args = parser.parse_args()
+    Handler.rate = args.rate
     Handler.library = Library(args.models, args.wheels)
     for repo in Handler.library.repos.values():
         print(f"{repo.name} at {repo.commit}, {len(repo.files)} files", flush=True)

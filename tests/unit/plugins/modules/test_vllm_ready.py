@@ -1,0 +1,183 @@
+"""The module with a stand-in for Docker and a real HTTP server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.llmserve.vllm.tests.unit.plugins.fake_docker import FakeDocker, state
+from ansible_collections.llmserve.vllm.tests.unit.plugins.fake_server import KEY, MODEL, Script, answer, serving
+from ansible_collections.llmserve.vllm.tests.unit.plugins.modules.module_runner import run_module
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "vllm_logs"
+CLOSED = "http://127.0.0.1:9"
+
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> FakeDocker:
+    stand_in = FakeDocker(tmp_path / "bin")
+    stand_in.states(state())
+    return stand_in
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script()
+
+
+@pytest.fixture
+def url(script: Script) -> Iterator[str]:
+    with serving(script) as address:
+        yield address
+
+
+@pytest.fixture
+def wait(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(docker: FakeDocker | None, url: str = CLOSED, check: bool = False, **args: Any) -> dict[str, Any]:
+        given = {"url": url, "api_key": KEY, "model": MODEL, "interval": 0.05, "timeout": 60, **args}
+        if docker:
+            given = {"container": "llmserve-vllm", "docker_cli": docker.path, **given}
+        return run_module("vllm_ready", capsys, _ansible_check_mode=check, **given)
+
+    return run
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_ready_is_a_real_completion(docker: FakeDocker, url: str, script: Script, watched: bool, wait: Run) -> None:
+    result = wait(docker if watched else None, url)
+    assert (result["ready"], result["finished"], result["changed"]) == (True, True, False)
+    assert result["answer"]["text"] == " city"
+    path, payload = script.requests[-1]
+    assert (path, payload["max_tokens"]) == ("/v1/completions", 1)
+
+
+def test_a_green_health_check_is_not_enough(docker: FakeDocker, url: str, script: Script, wait: Run) -> None:
+    script.answers["/v1/completions"] = lambda handler, payload: time.sleep(1)
+    result = wait(docker, url, answer_timeout=0.3)
+    assert result["failed"]
+    assert result["reason_kind"] == "hangs"
+    assert "the engine hangs: its health check is green" in result["msg"]
+
+
+def test_an_empty_answer_is_not_ready(docker: FakeDocker, url: str, script: Script, wait: Run) -> None:
+    script.answers["/v1/completions"] = lambda handler, payload: handler.reply(answer({"text": ""}, tokens=0))
+    result = wait(docker, url, timeout=0.3)
+    assert result["reason_kind"] == "timeout"
+    assert "came back with an empty answer" in result["msg"]
+
+
+def test_a_refused_key_ends_the_wait(docker: FakeDocker, url: str, wait: Run) -> None:
+    result = wait(docker, url, api_key="sk-wrong")
+    assert (result["failed"], result["reason_kind"]) == (True, "unauthorized")
+    assert "API key refused" in result["msg"]
+    assert "sk-wrong" not in str(result)
+
+
+def test_a_wrong_name_ends_the_wait(docker: FakeDocker, url: str, wait: Run) -> None:
+    assert wait(docker, url, model="acme/other")["reason_kind"] == "model_not_found"
+
+
+@pytest.mark.parametrize(
+    ("states", "args", "words"),
+    [
+        ([None], {}, "does not exist"),
+        ([state("exited", exit_code=2)], {}, "not running: exited, exit code 2"),
+        ([state("restarting", restarts=1, exit_code=2)], {"restarts_before": 0}, "died and Docker restarted it"),
+        ([state(restarts=1)], {"restarts_before": 0}, "died and Docker restarted it"),
+        ([state(restarts=4), state(restarts=5)], {}, "5 restarts, 4 when the wait began"),
+    ],
+)
+def test_a_dead_container_ends_the_wait(
+    docker: FakeDocker, states: list[Any], args: dict[str, Any], words: str, wait: Run
+) -> None:
+    docker.states(*states)
+    result = wait(docker, **args)
+    assert (result["failed"], result["reason_kind"]) == (True, "died")
+    assert words in result["msg"]
+    assert result["elapsed"] < 10
+
+
+def test_the_diagnosis_is_in_the_message(docker: FakeDocker, wait: Run) -> None:
+    docker.states(state(), state("exited", exit_code=2))
+    docker.log((FIXTURES / "unknown_flag_0.32.log").read_text() + "the key is " + KEY + "\n")
+    result = wait(docker)
+    assert result["diagnosis"][0]["cause"] == "unknown_flag"
+    assert "vLLM does not know an option" in result["msg"]
+    assert "Take the option out of llmserve_engine_args" in result["msg"]
+    assert "error: unrecognized arguments: --tensor-paralel-size 2" in result["msg"]
+    assert KEY not in str(result)
+    assert any("--since 2026-11-21T09:00:00Z" in call for call in docker.calls())
+
+
+def test_the_log_of_the_run_that_died_is_read(docker: FakeDocker, wait: Run) -> None:
+    docker.states(state(restarts=1))
+    docker.log("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB.\n")
+    result = wait(docker, restarts_before=0)
+    assert result["diagnosis"][0]["cause"] == "cuda_oom"
+    # the present run has only begun after the crash
+    assert any("--since 2026-11-21T08:59:58Z" in call for call in docker.calls())
+
+
+def test_a_death_without_a_known_cause(docker: FakeDocker, wait: Run) -> None:
+    docker.states(state("exited", exit_code=1))
+    docker.log("gibberish\n")
+    result = wait(docker)
+    assert result["diagnosis"] == []
+    assert result["log_tail"] == ["gibberish"]
+    assert "read log_tail" in result["msg"]
+
+
+def test_progress_of_a_slice(docker: FakeDocker, wait: Run) -> None:
+    docker.log("Loading safetensors checkpoint shards:  45% Completed | 86/191 [10:21<12:41,  7.25s/it]\r")
+    result = wait(docker, slice=0.2)
+    assert (result["finished"], result["ready"]) == (False, False)
+    assert result["progress"] == "loading weights: 86 of 191 shards (45 %), 12:41 left"
+    assert result["figures"]["percent"] == 45
+    assert result["resume"]["restarts_before"] == 0
+
+
+def test_a_slow_first_answer_asks_for_a_longer_slice(docker: FakeDocker, url: str, script: Script, wait: Run) -> None:
+    def slow(handler: Any, payload: Any) -> None:
+        time.sleep(0.6)
+        handler.reply(answer({"text": "x"}))
+
+    script.answers["/v1/completions"] = slow
+    first = wait(docker, url, slice=0.2, request_timeout=3)
+    assert (first["finished"], first["resume"]["slice"]) == (False, 8)
+    assert "waiting 0 s for its first answer" in first["progress"]
+    second = wait(docker, url, slice=first["resume"]["slice"], resume=first["resume"], request_timeout=3)
+    assert second["ready"]
+
+
+def test_slices_share_the_clock_of_a_hang(docker: FakeDocker, url: str, script: Script, wait: Run) -> None:
+    script.answers["/v1/completions"] = lambda handler, payload: time.sleep(1)
+    resume = {"elapsed": 400, "healthy_at": 50, "restarts_before": 0, "since": "2026-11-21T09:00:00Z"}
+    result = wait(docker, url, timeout=3600, slice=0.2, resume=resume)
+    assert result["reason_kind"] == "hangs"
+    assert "waiting 5 min 50 s" in result["msg"]
+
+
+def test_the_timeout_tells_what_was_last_seen(docker: FakeDocker, wait: Run) -> None:
+    docker.log("Waiting for creating a placement group of specs for 70 seconds. specs=[{'GPU': 1.0}]\n")
+    result = wait(docker, timeout=0.1)
+    assert result["reason_kind"] == "timeout"
+    assert "last seen: waiting 70 s for a Ray placement group" in result["msg"]
+    assert result["diagnosis"][0]["cause"] == "insufficient_ray_resources"
+
+
+def test_check_mode_looks_once(docker: FakeDocker, url: str, wait: Run) -> None:
+    assert wait(docker, url, check=True)["ready"]
+    docker.states(None)
+    result = wait(docker, check=True)
+    assert not result.get("failed")
+    assert (result["ready"], result["changed"]) == (False, False)
+
+
+def test_an_address_that_makes_no_sense(docker: FakeDocker, wait: Run) -> None:
+    assert "url must be like" in wait(docker, "ftp://x")["msg"]
