@@ -26,7 +26,7 @@ _SECTIONS: Tuple[Tuple[Optional[str], Any], ...] = (
 _COUNT = re.compile(r"^(\d+) (\S.*)$")
 _LAUNCHING = re.compile(r"^(.+), (\d+) launching$")
 _FAILURE = re.compile(r"^.+: \w+ \((latest_attempt|ip|instance_id): ")
-_USAGE = re.compile(r"^(\S+)/(\S+) (\S+)(?: \((\S+) used of (\S+) reserved in placement groups\))?$")
+_USAGE = re.compile(r"^(\S+)/(\S+(?: [KMGT]?i?B)?) (\S+)(?: \((\S+) used of (\S+) reserved in placement groups\))?$")
 _DEMAND_END = re.compile(
     r"(pending tasks/actors|pending placement groups|from request_resources\(\)|placement groups\))$"
 )
@@ -122,11 +122,11 @@ class _Status:
 
     @property
     def seen(self) -> bool:
-        return bool(self.sections)
+        return bool(self.sections or self.timestamp)
 
     @property
     def complete(self) -> bool:
-        return {"active", "usage", "demands"} <= set(self.sections) and bool(self.resources)
+        return {"active", "usage", "demands"} <= set(self.sections)
 
     def feed(self, raw: str) -> None:
         line = raw.strip(" \t>#|")
@@ -193,7 +193,7 @@ class _Status:
         active = sum(self.active.values()) if knows_nodes else None
         idle = sum(self.idle.values()) if knows_nodes else None
         gpu = self.resources.get("GPU", {})
-        absent = 0.0 if self.resources else None
+        absent = 0.0 if "usage" in self.sections else None
         return {
             "timestamp": self.timestamp,
             "active_nodes": active,

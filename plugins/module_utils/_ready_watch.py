@@ -41,13 +41,9 @@ class ReadyWatch:
         self.resume.pop("slice", None)
 
     def look(self, budget: float) -> Look:
-        if self.params["container"]:
-            try:
-                dead = self._container()
-            except ContainerError as exc:
-                return self._failed("no_container_runtime", str(exc))
-            if dead:
-                return self._failed("died", dead)
+        dead = self._dead() if self.params["container"] else None
+        if dead is not None:
+            return dead
         answer, error = self.probe.ask(min(self.patience, budget))
         if answer is not None:
             facts = {"answer": {"text": answer.text, "seconds": answer.seconds}, "figures": {"stage": "answer"}}
@@ -58,33 +54,40 @@ class ReadyWatch:
             return self._healthy(str(error) if error else "")
         for key in ("healthy_at", "slice"):
             self.resume.pop(key, None)
+        if error is not None and not self.params["container"]:
+            # there is no log to read the progress from
+            sentence = "no answer yet: " + str(error).split(": ", 1)[0].rstrip(".")
+            return Look(WAITING, sentence, {"figures": {"stage": "start"}, "ready": False})
         progress = read_progress(self._log(PROGRESS_LINES))
         return Look(
             WAITING, progress.sentence, {"figures": dict(progress.figures, stage=progress.stage), "ready": False}
         )
 
-    def _container(self) -> Optional[str]:
-        state = self.state = inspect(self.params["docker_cli"], self.params["container"])
+    def _dead(self) -> Optional[Look]:
+        name = self.params["container"]
+        try:
+            state = self.state = inspect(self.params["docker_cli"], name)
+        except ContainerError as exc:
+            return self._failed("no_container_runtime", str(exc))
         if "restarts_before" not in self.resume:
             given = self.params["restarts_before"]
             self.resume["restarts_before"] = state.restarts if given is None else given
             # the run that died may be the one before the present one
             fresh = state.restarts <= self.resume["restarts_before"]
             self.resume["since"] = state.started_at if fresh else state.created
-        return down_reason(state, self.params["container"], int(self.resume["restarts_before"]))
+        reason = down_reason(state, name, int(self.resume["restarts_before"]))
+        return self._failed("died", reason) if reason else None
 
     def _healthy(self, trouble: str) -> Look:
         now = time.monotonic() - self.began
         waited = now - self.resume.setdefault("healthy_at", now)
         # let the next slice be long enough for a slow first answer
         self.resume["slice"] = self.params["request_timeout"] + 5
-        sentence = "the engine is up, waiting {0} for its first answer".format(minutes(waited))
-        if trouble:
-            sentence += " ({0})".format(trouble.rstrip("."))
+        trouble = " ({0})".format(trouble.rstrip(".")) if trouble else ""
         if waited > self.params["answer_timeout"]:
-            return self._failed(
-                "hangs", "the engine hangs: its health check is green, but " + sentence.split(", ", 1)[1]
-            )
+            sentence = "the engine hangs: its health check has been green for {0}, but no completion came back{1}"
+            return self._failed("hangs", sentence.format(minutes(waited), trouble))
+        sentence = "the engine is up, waiting for its first answer" + trouble
         return Look(WAITING, sentence, {"figures": {"stage": "answer", "waited": round(waited)}, "ready": False})
 
     def _failed(self, kind: str, sentence: str) -> Look:

@@ -67,9 +67,8 @@ def test_the_play_ends_with_endpoint_plan_answer_and_curl_line(served: Run) -> N
 
 
 def test_the_curl_line_works_as_pasted(sandbox: Operator, served: Run) -> None:
-    line = next(part for part in served.text.split(" - ") if "curl -s" in part)
-    command = line[line.index("curl -s") :].split(" PLAY RECAP")[0].strip().rstrip("'\"") + "'"
-    run = sandbox.command("bash", "-c", command.replace("''", "'"))
+    line = next(line for line in served.output.splitlines() if "Try it" in line)
+    run = sandbox.command("bash", "-c", line.partition("Try it")[2])
     assert json.loads(run.output)["choices"][0]["message"]["content"], run.output
 
 

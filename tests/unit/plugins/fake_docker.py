@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A stand-in for the docker command line: a script that a test writes states, logs and exec answers for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """An OpenAI-compatible server on a real port, whose every answer a test can script."""
 
 from __future__ import annotations
@@ -23,6 +24,15 @@ class Script:
         self.health: int = 200
         # path -> function that answers instead of the default
         self.answers: dict[str, Callable[[Handler, Any], None]] = {}
+
+
+class Server(ThreadingHTTPServer):
+    """Clients that hang up in time are what some tests are about."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep the test's output clean."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -104,8 +114,7 @@ def answer(choice: dict[str, Any], tokens: int = 4) -> dict[str, Any]:
 def serving(script: Script) -> Iterator[str]:
     """The address of a server that follows the script."""
     handler = type("ScriptedHandler", (Handler,), {"script": script})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The sandbox's Hugging Face Hub on a port of this machine, with models made for a test."""
 
 from __future__ import annotations

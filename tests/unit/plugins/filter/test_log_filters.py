@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The two filters over recorded text."""
 
 from __future__ import annotations

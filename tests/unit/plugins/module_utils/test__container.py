@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Docker asked through a stand-in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Root causes found in logs, recorded and quoted."""
 
 from __future__ import annotations

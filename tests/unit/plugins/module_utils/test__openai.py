@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The client against a real server that misbehaves on demand."""
 
 from __future__ import annotations

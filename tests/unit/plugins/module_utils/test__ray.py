@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What the probe prints, and what is made of it."""
 
 from __future__ import annotations

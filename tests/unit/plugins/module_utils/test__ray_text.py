@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """`ray status` of many versions, as recorded."""
 
 from __future__ import annotations
@@ -123,6 +124,21 @@ def test_an_excerpt_is_partial(cut: str) -> None:
 def test_an_excerpt_without_nodes_does_not_claim_that_there_are_none() -> None:
     found = parse_status("Resources\n---------\nUsage:\n 0.0/8.0 GPU\n")
     assert (found["state"], found["alive_nodes"], found["gpus_total"]) == ("partial", None, 8.0)
+
+
+def test_an_empty_cluster_is_complete() -> None:
+    found = parse_status(
+        "======== Autoscaler status: 2026-11-21 01:02:03 ========\nNode status\n-----\nActive:\n (no active nodes)\n"
+        "Idle:\n (no idle nodes)\nPending:\n (no pending nodes)\nRecent failures:\n (no failures)\n\nResources\n-----\n"
+        "Total Usage:\n\nFrom request_resources:\n (none)\nPending Demands:\n (no resource demands)\n"
+    )
+    assert (found["state"], found["alive_nodes"], found["gpus_total"]) == ("ok", 0, 0.0)
+
+
+def test_units_apart_from_their_number() -> None:
+    found = parse_status("Usage:\n 0.00/18.653 GiB memory\n 1.0/2.0 accelerator_type:H100\n")
+    assert found["resources"]["memory"] == {"used": 0.0, "total": "18.653 GiB"}
+    assert found["resources"]["accelerator_type:H100"]["free"] == 1.0
 
 
 def test_an_autoscaler_that_failed_is_told() -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Progress read from logs, and what Docker adds to a diagnosis."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Work as another user; the real change needs root."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Completeness of snapshots, and errors told apart."""
 
 from __future__ import annotations

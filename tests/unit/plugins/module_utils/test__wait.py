@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Waiting by a clock that does not run by itself."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The module with the real huggingface_hub against the sandbox's hub."""
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def test_an_unreachable_hub(hub: str, cache: str, snapshot: Run) -> None:
     ],
 )
 @pytest.mark.parametrize("check", [False, True])
-def test_refusals(hub: str, cache: str, args: dict[str, str], kind: str, check: bool, snapshot: Run) -> None:
+def test_refusals(*, hub: str, cache: str, args: dict[str, str], kind: str, check: bool, snapshot: Run) -> None:
     result = snapshot(hub, cache, check=check, **args)
     assert result["failed"], result
     assert result["reason_kind"] == kind

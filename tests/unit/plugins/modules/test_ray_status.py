@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The module with a stand-in for Docker and Ray."""
 
 from __future__ import annotations

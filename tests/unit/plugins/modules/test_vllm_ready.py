@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The module with a stand-in for Docker and a real HTTP server."""
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def url(script: Script) -> Iterator[str]:
 def wait(capsys: pytest.CaptureFixture[str]) -> Run:
     def run(docker: FakeDocker | None, url: str = CLOSED, check: bool = False, **args: Any) -> dict[str, Any]:
         given = {"url": url, "api_key": KEY, "model": MODEL, "interval": 0.05, "timeout": 60, **args}
+        if "api_key_file" in args:
+            del given["api_key"]
         if docker:
             given = {"container": "llmserve-vllm", "docker_cli": docker.path, **given}
         return run_module("vllm_ready", capsys, _ansible_check_mode=check, **given)
@@ -62,7 +65,7 @@ def test_a_green_health_check_is_not_enough(docker: FakeDocker, url: str, script
     result = wait(docker, url, answer_timeout=0.3)
     assert result["failed"]
     assert result["reason_kind"] == "hangs"
-    assert "the engine hangs: its health check is green" in result["msg"]
+    assert "the engine hangs: its health check has been green for" in result["msg"]
 
 
 def test_an_empty_answer_is_not_ready(docker: FakeDocker, url: str, script: Script, wait: Run) -> None:
@@ -77,6 +80,18 @@ def test_a_refused_key_ends_the_wait(docker: FakeDocker, url: str, wait: Run) ->
     assert (result["failed"], result["reason_kind"]) == (True, "unauthorized")
     assert "API key refused" in result["msg"]
     assert "sk-wrong" not in str(result)
+
+
+def test_a_key_from_a_file_is_as_secret(docker: FakeDocker, url: str, tmp_path: Path, wait: Run) -> None:
+    (tmp_path / "key").write_text(KEY + "\n")
+    assert wait(docker, url, api_key_file=str(tmp_path / "key"))["ready"]
+    docker.states(state("exited", exit_code=1))
+    docker.log("non-default args: {'api_key': '" + KEY + "'}\n")
+    result = wait(docker, url, api_key_file=str(tmp_path / "key"))
+    assert result["failed"]
+    assert KEY not in str(result)
+    missing = wait(docker, url, api_key_file=str(tmp_path / "absent"))
+    assert missing["msg"].startswith("Cannot ask")
 
 
 def test_a_wrong_name_ends_the_wait(docker: FakeDocker, url: str, wait: Run) -> None:
@@ -150,7 +165,7 @@ def test_a_slow_first_answer_asks_for_a_longer_slice(docker: FakeDocker, url: st
     script.answers["/v1/completions"] = slow
     first = wait(docker, url, slice=0.2, request_timeout=3)
     assert (first["finished"], first["resume"]["slice"]) == (False, 8)
-    assert "waiting 0 s for its first answer" in first["progress"]
+    assert first["progress"] == "the engine is up, waiting for its first answer"
     second = wait(docker, url, slice=first["resume"]["slice"], resume=first["resume"], request_timeout=3)
     assert second["ready"]
 
@@ -160,7 +175,7 @@ def test_slices_share_the_clock_of_a_hang(docker: FakeDocker, url: str, script: 
     resume = {"elapsed": 400, "healthy_at": 50, "restarts_before": 0, "since": "2026-11-21T09:00:00Z"}
     result = wait(docker, url, timeout=3600, slice=0.2, resume=resume)
     assert result["reason_kind"] == "hangs"
-    assert "waiting 5 min 50 s" in result["msg"]
+    assert "green for 5 min 50 s, but no completion came back" in result["msg"]
 
 
 def test_the_timeout_tells_what_was_last_seen(docker: FakeDocker, wait: Run) -> None:
@@ -177,6 +192,11 @@ def test_check_mode_looks_once(docker: FakeDocker, url: str, wait: Run) -> None:
     result = wait(docker, check=True)
     assert not result.get("failed")
     assert (result["ready"], result["changed"]) == (False, False)
+
+
+def test_without_a_container_the_endpoint_says_why(wait: Run) -> None:
+    result = wait(None, timeout=0.1)
+    assert result["progress"] == "no answer yet: Nothing listens at http://127.0.0.1:9 (connection refused)"
 
 
 def test_an_address_that_makes_no_sense(docker: FakeDocker, wait: Run) -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Slices and progress lines of the waiting action plugins."""
 
 from __future__ import annotations
