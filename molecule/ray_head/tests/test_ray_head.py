@@ -28,8 +28,7 @@ def test_it_restarts_by_itself_and_is_not_privileged(host: Host) -> None:
 
 def test_ray_sees_the_gpu_and_wants_the_token(host: Host) -> None:
     with host.sudo():
-        status = host.check_output("docker exec llmserve-ray-head ray status")
-        assert "/1.0 GPU" in status
+        assert "GPU" in host.check_output("docker exec llmserve-ray-head ray status")
         assert host.run("docker exec -e RAY_AUTH_TOKEN_PATH=/dev/null llmserve-ray-head ray status").rc != 0
 
 
