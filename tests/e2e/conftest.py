@@ -71,6 +71,8 @@ class Operator:
 
     def on(self, host: str, script: str, timeout: int = 120) -> str:
         """Run a shell script as root on hosts of the sandbox; returns what one host printed."""
+        # Docker's own templates have the same braces as Ansible's.
+        script = f"{{% raw %}}{script}{{% endraw %}}"
         run = self.command(
             "ansible", host, "-i", INVENTORY, "-m", "ansible.builtin.raw", "-a", script, timeout=timeout
         )
