@@ -45,7 +45,8 @@ RETURN = r"""
 _value:
   description:
     - One dictionary per problem, with C(host), C(check), C(problem) and C(mend). Besides the checks of
-      M(llmserve.vllm.preflight_host) there are V(duplicate_node_ip), V(image), V(ray_version), V(image_versions) and V(gpu_count).
+      M(llmserve.vllm.preflight_host) there are V(duplicate_node_ip), V(image), V(ray_version),
+      V(image_versions) and V(gpu_count).
   type: list
   elements: dict
 """

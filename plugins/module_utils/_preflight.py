@@ -278,7 +278,7 @@ def cluster_problems(nodes: Sequence[Mapping[str, Any]]) -> List[Problem]:
             versions,
             "image_versions",
             "has {0} {{0}} in its image".format(package),
-            "Give all nodes one llmserve_image and one llmserve_ray_version, and remove a stale image: docker image rm.",
+            "Give all nodes one llmserve_image and one llmserve_ray_version, and remove stale images (docker rmi).",
         )
     broken = {item["host"] for item in found if item["check"] == "gpus"}
     counts = {str(node["name"]): str(len(node.get("gpus") or ())) for node in nodes if str(node["name"]) not in broken}

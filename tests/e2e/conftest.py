@@ -71,11 +71,9 @@ class Operator:
 
     def on(self, host: str, script: str, timeout: int = 120) -> str:
         """Run a shell script as root on hosts of the sandbox; returns what one host printed."""
-        # Docker's own templates have the same braces as Ansible's.
-        script = f"{{% raw %}}{script}{{% endraw %}}"
-        run = self.command(
-            "ansible", host, "-i", INVENTORY, "-m", "ansible.builtin.raw", "-a", script, timeout=timeout
-        )
+        # Docker's own templates have the same braces as Ansible's. (What begins with a brace is read as JSON.)
+        script = f"true; {{% raw %}}{script}{{% endraw %}}"
+        run = self.command("ansible", host, "-i", INVENTORY, "-m", "ansible.builtin.raw", "-a", script, timeout=timeout)
         assert run.rc == 0, run.output
         return run.output.partition(">>\n")[2].strip() if ">>\n" in run.output else run.output.strip()
 

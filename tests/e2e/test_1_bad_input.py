@@ -15,7 +15,7 @@ import yaml
 from tests.e2e.conftest import INVENTORY, Operator
 
 # Everything that a deployment puts on a host.
-TRACES = "ls -d /etc/llmserve /var/lib/llmserve 2>/dev/null; docker ps -aq; docker images -q; id -u llmserve 2>/dev/null; true"
+TRACES = "ls -d /etc/llmserve /var/lib/llmserve 2>&-; docker ps -aq; docker images -q; id -u llmserve 2>&-; true"
 
 
 @pytest.fixture
@@ -47,7 +47,11 @@ VARIABLES: dict[str, tuple[dict[str, object], list[str]]] = {
     "unknown_engine_flag": ({"llmserve_engine_args": {"max_modle_len": 1024}}, ["max_modle_len", "max_model_len"]),
     "removed_engine_flag_that_is_a_secret": ({"llmserve_engine_args": {"api_key": "x"}}, ["llmserve_api_key"]),
     "heads_not_divisible": (
-        {"llmserve_model": "sandbox/odd-heads", "llmserve_tensor_parallel_size": 4, "llmserve_pipeline_parallel_size": 1},
+        {
+            "llmserve_model": "sandbox/odd-heads",
+            "llmserve_tensor_parallel_size": 4,
+            "llmserve_pipeline_parallel_size": 1,
+        },
         ["6 attention heads", "tensor parallel"],
     ),
 }

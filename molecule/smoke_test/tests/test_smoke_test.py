@@ -14,4 +14,4 @@ def test_the_endpoint_has_answered_the_role_s_requests(host: Host) -> None:
     with host.sudo():
         log = host.check_output("docker logs llmserve-vllm 2>&1")
     for path in ("GET /v1/models", "POST /v1/completions", "POST /v1/chat/completions"):
-        assert f"{path} HTTP/1.1\" 200" in log
+        assert f'{path} HTTP/1.1" 200' in log

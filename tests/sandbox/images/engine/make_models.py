@@ -4,8 +4,6 @@
 Seeded throughout: every build writes the same bytes, so the commits that the hub derives from them stay.
 """
 
-# mypy: disable-error-code="import-not-found"
-
 from __future__ import annotations
 
 import argparse

@@ -1,7 +1,5 @@
 """The CPU platform of vLLM under the rules of a GPU node."""
 
-# mypy: disable-error-code="import-not-found"
-
 from __future__ import annotations
 
 import os
