@@ -2,8 +2,13 @@
 # Every role's scenario, each on the hosts as the one before has left them: the order is that of a
 # deployment. Give names to run only those, on hosts that are there: tests/molecule.sh vllm_serve
 set -eu
+run() {
+  # Scenarios that share their hosts share one mark "prepared" too: without --force only the first is prepared.
+  molecule prepare --force --scenario-name "$1"
+  molecule test --scenario-name "$1" --destroy never
+}
 if [ $# -gt 0 ]; then
-  for scenario in "$@"; do molecule test --scenario-name "$scenario" --destroy never; done
+  for scenario in "$@"; do run "$scenario"; done
   exit
 fi
 cleanup() { molecule destroy --scenario-name default; }
@@ -11,5 +16,5 @@ trap cleanup EXIT
 cleanup
 molecule create --scenario-name default
 for scenario in docker_nvidia hf_model vllm_image ray_head ray_worker vllm_serve smoke_test; do
-  molecule test --scenario-name "$scenario" --destroy never
+  run "$scenario"
 done

@@ -9,6 +9,7 @@ import json
 
 from testinfra.host import Host
 
+testinfra_hosts = ["ansible://llm_nodes"]
 CACHE = "/var/lib/llmserve/huggingface/hub/models--sandbox--tiny-llama-instruct"
 
 

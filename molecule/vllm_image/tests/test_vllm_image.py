@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from testinfra.host import Host
 
+testinfra_hosts = ["ansible://llm_nodes"]
 DERIVED = "llmserve/vllm-openai:v0.32.0-noray-ray2.56.1"
 
 

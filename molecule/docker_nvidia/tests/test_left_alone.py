@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from testinfra.host import Host
 
+testinfra_hosts = ["ansible://llm_nodes"]
+
 
 def test_docker_runs_and_knows_the_nvidia_runtime(host: Host) -> None:
     with host.sudo():
@@ -17,5 +19,7 @@ def test_docker_runs_and_knows_the_nvidia_runtime(host: Host) -> None:
 def test_nothing_was_installed_or_configured_beside_it(host: Host) -> None:
     assert host.package("docker.io").is_installed
     assert not host.package("docker-ce").is_installed
+    assert not host.package("nvidia-container-toolkit").is_installed
+    assert not host.package("python3-debian").is_installed
     assert not host.file("/etc/apt/sources.list.d/docker.sources").exists
     assert not host.file("/etc/apt/sources.list.d/nvidia-container-toolkit.sources").exists

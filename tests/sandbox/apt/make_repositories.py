@@ -1,0 +1,139 @@
+#!/usr/bin/python3
+"""Make two signed package repositories of stand-ins, in the layouts of Docker's and of NVIDIA's.
+
+docker/             suites and components; the package docker-engine brings the distribution's own Docker
+toolkit/$(ARCH)/    flat; NVIDIA's four packages in two versions, with a runtime that gives simulated GPUs
+key.asc             the public key of both
+
+Needs nothing but dpkg-deb and gpg, to run on a node of the sandbox as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+# The second one shows whether a version that was asked for is kept to.
+TOOLKIT_VERSIONS = ("1.20.0-1", "1.21.0-1")
+SUITE, COMPONENT = "bookworm", "stable"
+NVIDIA_CTK = Path(__file__).with_name("nvidia_ctk.py")
+
+
+@dataclass
+class Package:
+    """A package with little in it: executables by their contents, and links by their targets."""
+
+    name: str
+    version: str
+    depends: str = ""
+    executables: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+    def build(self, folder: Path) -> Path:
+        """Write the package into the folder."""
+        control = {
+            "Package": self.name,
+            "Version": self.version,
+            "Architecture": "all",
+            "Maintainer": "The llmserve.vllm authors <sandbox@localhost>",
+            "Description": "stand-in of the sandbox",
+        }
+        if self.depends:
+            control["Depends"] = self.depends
+        target = folder / f"{self.name}_{self.version}_all.deb"
+        with tempfile.TemporaryDirectory() as root:
+            tree = Path(root)
+            tree.chmod(0o755)
+            (tree / "DEBIAN").mkdir()
+            (tree / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in control.items()))
+            for path, content in self.executables.items():
+                (tree / path).parent.mkdir(parents=True, exist_ok=True)
+                (tree / path).write_text(content)
+                (tree / path).chmod(0o755)
+            for path, destination in self.links.items():
+                (tree / path).parent.mkdir(parents=True, exist_ok=True)
+                (tree / path).symlink_to(destination)
+            run("dpkg-deb", "--root-owner-group", "--build", root, str(target))
+        return target
+
+
+def run(*command: str) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def toolkit(version: str) -> list[Package]:
+    """NVIDIA's packages as they depend on each other: each accepts a newer one of the next."""
+    return [
+        Package("libnvidia-container1", version),
+        Package("libnvidia-container-tools", version, f"libnvidia-container1 (>= {version})"),
+        Package(
+            "nvidia-container-toolkit-base",
+            version,
+            executables={"usr/bin/nvidia-ctk": NVIDIA_CTK.read_text(encoding="utf-8")},
+            links={"usr/bin/nvidia-container-runtime": "/opt/simgpu/runc"},
+        ),
+        Package(
+            "nvidia-container-toolkit",
+            version,
+            f"nvidia-container-toolkit-base (= {version}), libnvidia-container-tools (>= {version})",
+            links={"usr/bin/nvidia-container-runtime-hook": "/bin/true"},
+        ),
+    ]
+
+
+def write_repository(
+    packages: list[Package], root: Path, pool: Path, index: Path, release: Path, gpg: list[str]
+) -> None:
+    """Build the packages below root, and sign an index of them."""
+    for folder in (pool, index, release):
+        folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for built in [package.build(pool) for package in packages]:
+        content = built.read_bytes()
+        entries.append(
+            run("dpkg-deb", "--field", str(built)).strip()
+            + f"\nFilename: {built.relative_to(root)}\nSize: {len(content)}"
+            + f"\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
+        )
+    listing = "\n".join(entries).encode()
+    (index / "Packages").write_bytes(listing)
+    date = datetime.now(timezone.utc).strftime("%a, %d %b %Y %H:%M:%S UTC")
+    (release / "Release").write_text(
+        f"Origin: sandbox\nSuite: {SUITE}\nCodename: {SUITE}\nComponents: {COMPONENT}\nDate: {date}\n"
+        f"Architectures: all {architecture()}\nSHA256:\n"
+        f" {hashlib.sha256(listing).hexdigest()} {len(listing)} {(index / 'Packages').relative_to(release)}\n"
+    )
+    run(*gpg, "--clearsign", "--output", str(release / "InRelease"), str(release / "Release"))
+
+
+def architecture() -> str:
+    """Return dpkg's name of this machine's architecture."""
+    return run("dpkg", "--print-architecture").strip()
+
+
+def main() -> None:
+    """Make both repositories below the folder of the first argument."""
+    target = Path(sys.argv[1])
+    with tempfile.TemporaryDirectory() as home:
+        gpg = ["gpg", "--homedir", home, "--batch", "--yes", "--quiet", "--passphrase", ""]
+        run(*gpg, "--quick-generate-key", "sandbox@localhost", "default", "default", "never")
+        docker = target / "docker"
+        dists = docker / "dists" / SUITE
+        engine = Package("docker-engine", "1.0", "docker.io")
+        write_repository([engine], docker, docker / "pool", dists / COMPONENT / f"binary-{architecture()}", dists, gpg)
+        flat = target / "toolkit" / architecture()
+        both = [package for version in TOOLKIT_VERSIONS for package in toolkit(version)]
+        write_repository(both, flat, flat, flat, flat, gpg)
+        # Last: whoever finds it finds the rest.
+        (target / "key.asc").write_text(run(*gpg, "--armor", "--export"))
+        run("gpgconf", "--homedir", home, "--kill", "all")
+
+
+if __name__ == "__main__":
+    main()
