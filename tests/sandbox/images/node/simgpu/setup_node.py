@@ -11,6 +11,8 @@ import subprocess
 from pathlib import Path
 
 GPU_TABLE = Path("/opt/simgpu/gpus.tsv")
+# a node that has booted before
+BOOTED = Path("/var/lib/sandbox-node-booted")
 # memory as nvidia-smi says it (MiB) and compute capability
 MODELS = {
     "NVIDIA H100 80GB HBM3": (81559, "9.0"),
@@ -54,6 +56,12 @@ def main() -> None:
     keys.write_text(env.get("SANDBOX_SSH_KEY", "") + "\n", encoding="utf-8")
     shutil.chown(keys, "ops", "ops")
     os.chmod(keys, 0o600)
+
+    # Docker's volume outlives the node, for the sake of its images. The containers in it belonged to a host that is
+    # gone, with all the files that they mounted.
+    if not BOOTED.exists():
+        shutil.rmtree("/var/lib/docker/containers", ignore_errors=True)
+        BOOTED.touch()
 
     if env.get("SANDBOX_DOCKER") == "0" and shutil.which("dockerd"):
         subprocess.run(["systemctl", "disable", "--now", "sandbox-dns.service"], check=True)
