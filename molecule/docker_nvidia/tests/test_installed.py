@@ -19,7 +19,7 @@ TOOLKIT = (
     "libnvidia-container1",
 )
 # The node's own programs in an image with nothing in it: no registry is needed.
-RUN = "docker run --rm %s -v /usr:/usr:ro -v /bin:/bin:ro -v /lib:/lib:ro -v /lib64:/lib64:ro -v /etc:/etc:ro sandbox-empty "
+MOUNTS = " ".join(f"-v {path}:{path}:ro" for path in ("/usr", "/bin", "/lib", "/lib64", "/etc"))
 
 
 @pytest.fixture
@@ -65,11 +65,13 @@ def test_the_runtime_was_added_to_the_site_s_configuration(host: Host) -> None:
     assert known["nvidia"]["path"].endswith("nvidia-container-runtime")
 
 
+def list_gpus(options: str) -> str:
+    return f"docker run --rm {options} {MOUNTS} sandbox-empty nvidia-smi -L"
+
+
 @pytest.mark.usefixtures("empty_image")
 def test_containers_get_gpus_when_they_ask_for_them(host: Host) -> None:
     with host.sudo():
-        assert "NVIDIA H100" in host.check_output(RUN % "--gpus all" + "nvidia-smi -L")
-        assert "NVIDIA H100" in host.check_output(
-            RUN % "--runtime nvidia -e NVIDIA_VISIBLE_DEVICES=all" + "nvidia-smi -L"
-        )
-        assert host.run(RUN % "" + "nvidia-smi -L").rc != 0
+        for options in ("--gpus all", "--runtime nvidia -e NVIDIA_VISIBLE_DEVICES=all"):
+            assert "NVIDIA H100" in host.check_output(list_gpus(options))
+        assert host.run(list_gpus("")).rc != 0

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 # The second one shows whether a version that was asked for is kept to.
@@ -87,29 +87,37 @@ def toolkit(version: str) -> list[Package]:
     ]
 
 
-def write_repository(
-    packages: list[Package], root: Path, pool: Path, index: Path, release: Path, gpg: list[str]
-) -> None:
-    """Build the packages below root, and sign an index of them."""
-    for folder in (pool, index, release):
-        folder.mkdir(parents=True, exist_ok=True)
-    entries = []
-    for built in [package.build(pool) for package in packages]:
-        content = built.read_bytes()
-        entries.append(
-            run("dpkg-deb", "--field", str(built)).strip()
-            + f"\nFilename: {built.relative_to(root)}\nSize: {len(content)}"
-            + f"\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
+@dataclass
+class Repository:
+    """Where the parts of a repository lie; a flat one has them all in one folder."""
+
+    root: Path
+    pool: Path
+    index: Path
+    release: Path
+
+    def write(self, packages: list[Package], gpg: list[str]) -> None:
+        """Build the packages, and sign an index of them."""
+        for folder in (self.pool, self.index, self.release):
+            folder.mkdir(parents=True, exist_ok=True)
+        entries = []
+        for built in [package.build(self.pool) for package in packages]:
+            content = built.read_bytes()
+            entries.append(
+                run("dpkg-deb", "--field", str(built)).strip()
+                + f"\nFilename: {built.relative_to(self.root)}\nSize: {len(content)}"
+                + f"\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
+            )
+        index = self.index / "Packages"
+        index.write_text("\n".join(entries), encoding="utf-8")
+        digest = hashlib.sha256(index.read_bytes()).hexdigest()
+        (self.release / "Release").write_text(
+            f"Origin: sandbox\nSuite: {SUITE}\nCodename: {SUITE}\nComponents: {COMPONENT}\n"
+            f"Date: {datetime.now(UTC):%a, %d %b %Y %H:%M:%S} UTC\nArchitectures: all {architecture()}\n"
+            f"SHA256:\n {digest} {index.stat().st_size} {index.relative_to(self.release)}\n",
+            encoding="utf-8",
         )
-    listing = "\n".join(entries).encode()
-    (index / "Packages").write_bytes(listing)
-    date = datetime.now(timezone.utc).strftime("%a, %d %b %Y %H:%M:%S UTC")
-    (release / "Release").write_text(
-        f"Origin: sandbox\nSuite: {SUITE}\nCodename: {SUITE}\nComponents: {COMPONENT}\nDate: {date}\n"
-        f"Architectures: all {architecture()}\nSHA256:\n"
-        f" {hashlib.sha256(listing).hexdigest()} {len(listing)} {(index / 'Packages').relative_to(release)}\n"
-    )
-    run(*gpg, "--clearsign", "--output", str(release / "InRelease"), str(release / "Release"))
+        run(*gpg, "--clearsign", "--output", str(self.release / "InRelease"), str(self.release / "Release"))
 
 
 def architecture() -> str:
@@ -125,11 +133,11 @@ def main() -> None:
         run(*gpg, "--quick-generate-key", "sandbox@localhost", "default", "default", "never")
         docker = target / "docker"
         dists = docker / "dists" / SUITE
-        engine = Package("docker-engine", "1.0", "docker.io")
-        write_repository([engine], docker, docker / "pool", dists / COMPONENT / f"binary-{architecture()}", dists, gpg)
+        layout = Repository(docker, docker / "pool", dists / COMPONENT / f"binary-{architecture()}", dists)
+        layout.write([Package("docker-engine", "1.0", "docker.io")], gpg)
         flat = target / "toolkit" / architecture()
-        both = [package for version in TOOLKIT_VERSIONS for package in toolkit(version)]
-        write_repository(both, flat, flat, flat, flat, gpg)
+        layout = Repository(flat, flat, flat, flat)
+        layout.write([package for version in TOOLKIT_VERSIONS for package in toolkit(version)], gpg)
         # Last: whoever finds it finds the rest.
         (target / "key.asc").write_text(run(*gpg, "--armor", "--export"))
         run("gpgconf", "--homedir", home, "--kill", "all")
