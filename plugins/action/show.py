@@ -18,7 +18,7 @@ def printable(text: str) -> str:
     return "".join(char for char in text if char.isprintable() or char == "\n").rstrip()
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """The action of llmserve.vllm.show; its options are in the module's documentation."""
 
     TRANSFERS_FILES = False
