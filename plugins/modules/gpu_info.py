@@ -16,17 +16,8 @@ description:
   - Runs C(nvidia-smi -q -x) with a time limit and reads C(/proc), C(/sys) and C(ip -j addr).
   - Changes nothing. A host without a usable driver is a failure that names the cause, or, with O(required=false),
     a result with RV(present=false).
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and predict the changes without making them.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
-    support: N/A
-    details: The module changes nothing.
-  idempotent:
-    description: A second run with the same arguments reports no change.
-    support: full
+extends_documentation_fragment:
+  - llmserve.vllm.attributes.reader
 options:
   nvidia_smi:
     description:

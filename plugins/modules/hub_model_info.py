@@ -19,17 +19,8 @@ description:
     when the licence was not accepted, when the model or the revision does not exist, when the Hub cannot be reached and
     when the disk is too small.
   - When the Hub cannot be reached but the cache holds the complete model, that is enough, see RV(offline).
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and predict the changes without making them.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
-    support: N/A
-    details: The module changes nothing.
-  idempotent:
-    description: A second run with the same arguments reports no change.
-    support: full
+extends_documentation_fragment:
+  - llmserve.vllm.attributes.reader
 options:
   repo_id:
     description: The model, as C(ORGANISATION/NAME).

@@ -16,17 +16,8 @@ description:
   - Computes how vLLM can split a model over the GPUs of an inventory, shows the arithmetic, and refuses what vLLM would
     refuse after minutes of starting up. Every refusal names sizes that work.
   - Reads nothing but its options, so it can run anywhere; playbooks run it once, on the controller.
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and predict the changes without making them.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
-    support: N/A
-    details: The module changes nothing.
-  idempotent:
-    description: A second run with the same arguments reports no change.
-    support: full
+extends_documentation_fragment:
+  - llmserve.vllm.attributes.reader
 options:
   model:
     description:

@@ -17,17 +17,8 @@ description:
     finds instead of failing at the first. The filter P(llmserve.vllm.cluster_problems#filter) puts the hosts together.
   - A port that a container of the same cluster listens on is free, so a second run finds no problem.
   - Changes nothing. Needs root to see the processes of other users.
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and predict the changes without making them.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
-    support: N/A
-    details: The module changes nothing.
-  idempotent:
-    description: A second run with the same arguments reports no change.
-    support: full
+extends_documentation_fragment:
+  - llmserve.vllm.attributes.reader
 options:
   node_ip:
     description:

@@ -16,17 +16,8 @@ description:
   - Prints a text on the controller, unquoted and unfolded whatever output format Ansible is set to, so that a command
     line in it works as pasted. M(ansible.builtin.debug) shows the same text in JSON or YAML.
   - This is an action that runs on the controller; nothing is done on a host.
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and predict the changes without making them.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
-    support: N/A
-    details: Nothing is changed.
-  idempotent:
-    description: A second run with the same arguments reports no change.
-    support: full
+extends_documentation_fragment:
+  - llmserve.vllm.attributes.reader
 options:
   text:
     description: The text. Control characters, which a model's answer can hold, are left out.

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Make two signed package repositories of stand-ins, in the layouts of Docker's and of NVIDIA's.
 
 docker/             suites and components; the package docker-engine brings the distribution's own Docker
@@ -75,7 +74,7 @@ def toolkit(version: str) -> list[Package]:
         Package(
             "nvidia-container-toolkit-base",
             version,
-            executables={"usr/bin/nvidia-ctk": NVIDIA_CTK.read_text(encoding="utf-8")},
+            executables={"usr/bin/nvidia-ctk": "#!/usr/bin/python3\n" + NVIDIA_CTK.read_text(encoding="utf-8")},
             links={"usr/bin/nvidia-container-runtime": "/opt/simgpu/runc"},
         ),
         Package(

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """A stand-in for nvidia-ctk that does what `nvidia-ctk runtime configure --runtime=docker` does, and nothing else.
 
 Like the real tool it adds its runtime to Docker's configuration, keeps everything else that is there, and leaves

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write the repositories of the sandbox hub: tiny Llama models with random weights and a real tokenizer.
 
 Seeded throughout: every build writes the same bytes, so the commits that the hub derives from them stay.

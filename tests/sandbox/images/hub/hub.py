@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A Hugging Face Hub and a Python package index for the sandbox, from two folders.
 
 It speaks what huggingface_hub, vLLM and this collection's modules ask for: model information, the file tree,
@@ -221,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _token(self) -> str | None:
         """Return the token of who asks, or nobody's; refuse one that does not exist."""
-        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        scheme, _space, token = self.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return None
         if scheme.lower() != "bearer" or token.strip() not in TOKENS:

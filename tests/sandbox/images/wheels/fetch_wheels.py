@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Download the wheels of the sandbox for the image's platform, with the caller's own pip configuration.
 
 Several `pip download` run beside each other, each with a slice of the lock files. torch comes from

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """A stand-in for nvidia-smi, for a node and for a container that was given GPUs.
 
 Knows the plain table, -L, -q -x, --query-gpu=… --format=csv, --query-compute-apps=…, --version and -i, in the real
@@ -254,7 +253,7 @@ def arguments() -> dict[str, str]:
     given: dict[str, str] = {}
     words = iter(sys.argv[1:])
     for word in words:
-        name, _, value = word.partition("=")
+        name, _sign, value = word.partition("=")
         name = short.get(name, name)
         given[name] = next(words, "") if name == "--id" and not value else value
     return given

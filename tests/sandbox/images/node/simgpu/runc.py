@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """runc with the sandbox's two shims; both end in the real runc.
 
 It takes out of a container's specification what a node without CAP_SYS_RESOURCE may not grant (`--privileged`,

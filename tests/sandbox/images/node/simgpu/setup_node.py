@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Write the GPU table and the SSH key from the environment that the node's container was started with."""
 
 from __future__ import annotations
