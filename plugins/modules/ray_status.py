@@ -121,6 +121,7 @@ EXAMPLES = r"""
     timeout: 0
   become: true
   register: cluster
+  # A cluster that is not whole is the answer here, to be shown.
   failed_when: false
 """
 
