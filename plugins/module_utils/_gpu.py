@@ -1,19 +1,27 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What C(nvidia-smi -q -x) says, and what it means when it says nothing.
+"""Run C(nvidia-smi -q -x), and say what it means when it prints no report.
 
 This module util is PRIVATE to the collection: nothing outside of it may import it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
-import xml.etree.ElementTree as ET
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ansible_collections.llmserve.vllm.plugins.module_utils._driver import pci_address
+from ansible_collections.llmserve.vllm.plugins.module_utils._gpu_xml import (
+    BadReport,
+    GpuReport,
+    gpu_warnings,
+    parse_xml,
+)
 
 # The driver's own tools stay readable in English, whatever the login's locale is.
 _C_LOCALE = {"LC_ALL": "C", "LANG": "C"}
@@ -40,15 +48,6 @@ class GpuError(Exception):
         self.reason = reason
 
 
-class GpuReport(NamedTuple):
-    """The parsed answer of nvidia-smi."""
-
-    driver_version: Optional[str]
-    cuda_version: Optional[str]
-    gpus: List[Dict[str, Any]]
-    warnings: List[str]
-
-
 def run_bounded(argv: Sequence[str], timeout: float) -> CommandResult:
     """Run a command in a process group of its own, and kill all of it when the time is up.
 
@@ -70,7 +69,8 @@ def run_bounded(argv: Sequence[str], timeout: float) -> CommandResult:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         timed_out = True
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         try:
             out, err = process.communicate(timeout=_REAP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -93,19 +93,22 @@ def read_report(result: CommandResult, command: str, timeout: float) -> GpuRepor
         )
     if result.start_error is not None:
         raise _start_failure(result.start_error, command)
-    # Some codes only warn (14: a corrupt infoROM) and still deliver the whole report.
+    # Some codes only warn (14: a corrupt infoROM, 255: one GPU of many is lost) and still deliver the whole report.
     document = _document(result.stdout)
     if document is None:
         raise classify_failure(result, command)
     try:
         report = parse_xml(document)
-    except ET.ParseError as exc:
+    except BadReport as exc:
         raise GpuError(
             "unparsable", "The XML that '{0} -q -x' printed is damaged ({1}): run it by hand.".format(command, exc)
         ) from exc
+    lost = lost_gpus(result.stdout.replace(document, "\n") + "\n" + result.stderr)
     if not report.gpus:
+        if lost:
+            raise classify_failure(result._replace(stdout=result.stdout.replace(document, "")), command)
         raise _no_devices("The NVIDIA driver {0} runs, but it sees no GPU".format(report.driver_version or "").strip())
-    return report
+    return _with_lost(report, lost)
 
 
 def _document(stdout: str) -> Optional[str]:
@@ -142,15 +145,78 @@ def _no_devices(start: str) -> GpuError:
     )
 
 
+# "GPU3: 0000:5F:00.0: Unknown Error", "GPU0000:5F:00.0: GPU is lost. Reboot ...", "GPU 0000:5F:00.0: Not Found", "GPU2"
+_LOST = re.compile(
+    r"device handle for gpu\s?(?:(?P<index>[0-9]{1,3})(?![0-9a-f:]*\.)(?::\s*)?)?"
+    r"(?P<bus>[0-9a-f]{3,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])?(?::\s*)?(?P<why>[^\n]*)",
+    re.IGNORECASE,
+)
+
+
+def lost_gpus(said: str) -> List[Dict[str, Any]]:
+    """The GPUs that nvidia-smi complains of and then leaves out of its report."""
+    lost: List[Dict[str, Any]] = []
+    for match in _LOST.finditer(said):
+        index = match.group("index")
+        entry = {
+            "index": None if index is None else int(index),
+            "pci_bus_id": match.group("bus"),
+            "reason": match.group("why").strip() or None,
+        }
+        if entry not in lost:
+            lost.append(entry)
+    return lost
+
+
+def _number_lost(gpus: List[Dict[str, Any]], lost: List[Dict[str, Any]]) -> None:
+    # newer versions name the address only; nvidia-smi counts in the order of the addresses
+    known = [pci_address(gpu["pci_bus_id"]) for gpu in gpus] + [pci_address(entry["pci_bus_id"]) for entry in lost]
+    order = sorted(address for address in known if address is not None)
+    for entry in lost:
+        if entry["index"] is None and entry["pci_bus_id"] and len(order) == len(known):
+            entry["index"] = order.index(pci_address(entry["pci_bus_id"]) or "")
+
+
+def _with_lost(report: GpuReport, lost: List[Dict[str, Any]]) -> GpuReport:
+    """The report with the lost GPUs, and the others under the numbers that nvidia-smi gives them."""
+    if not lost:
+        return report
+    _number_lost(report.gpus, lost)
+    gaps = {entry["index"] for entry in lost if entry["index"] is not None}
+    numbers = [number for number in range(len(report.gpus) + len(gaps)) if number not in gaps]
+    gpus = [dict(gpu, index=numbers[place]) for place, gpu in enumerate(report.gpus)]
+    warnings = [text for text in report.warnings if not text.startswith("GPU ")] + gpu_warnings(gpus)
+    warnings += [
+        "GPU {0} does not answer ('{1}') and is not in the list: look for 'Xid' and 'fallen off the bus' in the "
+        "kernel log (dmesg) and reboot the host.".format(
+            " ".join(str(part) for part in (entry["index"], entry["pci_bus_id"]) if part is not None) or "?",
+            entry["reason"] or "no reason given",
+        )
+        for entry in lost
+    ]
+    return report._replace(gpus=gpus, warnings=warnings, lost=lost)
+
+
 # Texts first: the same exit code is used for several causes.
 _FAILURE_TEXTS: Tuple[Tuple[str, str], ...] = (
-    (r"driver/library version mismatch|function not found", "driver_library_mismatch"),
-    (r"couldn't find libnvidia-ml|shared library not found|library .*not found", "driver_not_installed"),
-    (r"no devices (were )?found|gpu is lost|fallen off the bus|unable to determine the device handle", "no_devices"),
-    (r"insufficient permission|permission denied|access blocked|nvml: unknown error", "permission"),
+    (r"driver/library version mismatch|function not found|version mismatch", "driver_library_mismatch"),
+    (
+        r"couldn't find libnvidia-ml|shared library not found|library .*not found|cannot open shared object",
+        "driver_not_installed",
+    ),
+    (
+        r"no (supported )?(devices|gpus) (were )?found|gpu is lost|fallen off the bus|"
+        r"unable to determine the (device handle|number of gpus)|gpu requires (a )?reset",
+        "no_devices",
+    ),
+    (
+        r"insufficient permission|no permission|permission denied|access blocked|nvml: unknown error",
+        "permission",
+    ),
     (r"couldn't communicate with the nvidia driver|driver not loaded|driver is not loaded", "driver_not_loaded"),
     (r"command not found", "driver_not_installed"),
 )
+# The return values of NVML, which nvidia-smi exits with.
 _FAILURE_CODES = {
     4: "permission",
     6: "no_devices",
@@ -158,7 +224,10 @@ _FAILURE_CODES = {
     12: "driver_not_installed",
     13: "driver_library_mismatch",
     15: "no_devices",
+    16: "no_devices",
+    17: "permission",
     18: "driver_library_mismatch",
+    28: "no_devices",
     127: "driver_not_installed",
 }
 _REMEDIES = {
@@ -188,131 +257,3 @@ def classify_failure(result: CommandResult, command: str) -> GpuError:
             "unparsable", "'{0} -q -x' printed no XML report: is it NVIDIA's own tool?{1}".format(command, quoted)
         )
     return GpuError(kind, _REMEDIES[kind] + quoted)
-
-
-def parse_xml(document: str) -> GpuReport:
-    """Read the report; every figure that a GPU does not support becomes None, never 0."""
-    root = ET.fromstring(document)
-    gpus = [_gpu(index, node) for index, node in enumerate(root.findall("gpu"))]
-    warnings = []
-    attached = _number(root.findtext("attached_gpus"))
-    if attached is not None and attached != len(gpus):
-        warnings.append(
-            "nvidia-smi counts {0:g} attached GPUs but describes {1}: look for 'Xid' in the kernel log.".format(
-                attached, len(gpus)
-            )
-        )
-    for gpu in gpus:
-        warnings.extend(
-            "GPU {0} ({1}): {2}".format(gpu["index"], gpu["pci_bus_id"], problem) for problem in gpu["problems"]
-        )
-    return GpuReport(_value(root, "driver_version"), _value(root, "cuda_version"), gpus, warnings)
-
-
-def _gpu(index: int, node: ET.Element) -> Dict[str, Any]:
-    uncorrected = _ecc_count(node, "uncorrectable", "double_bit")
-    return {
-        "index": index,
-        "name": _value(node, "product_name"),
-        "uuid": _value(node, "uuid"),
-        "pci_bus_id": _value(node, "pci/pci_bus_id") or node.get("id"),
-        "architecture": _value(node, "product_architecture"),
-        "memory_total_mib": _mib(node.findtext("fb_memory_usage/total")),
-        "memory_used_mib": _mib(node.findtext("fb_memory_usage/used")),
-        "memory_free_mib": _mib(node.findtext("fb_memory_usage/free")),
-        "mig_enabled": _value(node, "mig_mode/current_mig") == "Enabled",
-        "mig_devices": [_mig_device(item) for item in node.findall("mig_devices/mig_device")],
-        "persistence_mode": _value(node, "persistence_mode") == "Enabled",
-        "compute_mode": _value(node, "compute_mode"),
-        "ecc_enabled": _value(node, "ecc_mode/current_ecc") == "Enabled",
-        "ecc_corrected": _ecc_count(node, "correctable", "single_bit"),
-        "ecc_uncorrected": uncorrected,
-        "processes": [_process(item) for item in node.findall("processes/process_info")],
-        "problems": _problems(node, uncorrected),
-    }
-
-
-def _mig_device(node: ET.Element) -> Dict[str, Any]:
-    return {
-        "index": _integer(node.findtext("index")),
-        "gpu_instance_id": _integer(node.findtext("gpu_instance_id")),
-        "compute_instance_id": _integer(node.findtext("compute_instance_id")),
-        "memory_total_mib": _mib(node.findtext("fb_memory_usage/total")),
-        "memory_used_mib": _mib(node.findtext("fb_memory_usage/used")),
-    }
-
-
-def _process(node: ET.Element) -> Dict[str, Any]:
-    return {
-        "pid": _integer(node.findtext("pid")),
-        "type": _value(node, "type"),
-        "name": _value(node, "process_name"),
-        "memory_used_mib": _mib(node.findtext("used_memory")),
-        "gpu_instance_id": _integer(node.findtext("gpu_instance_id")),
-    }
-
-
-def _ecc_count(node: ET.Element, modern: str, legacy: str) -> Optional[int]:
-    """The volatile errors: *_correctable leaves since driver 450, single_bit and double_bit totals before."""
-    volatile = node.find("ecc_errors/volatile")
-    if volatile is None:
-        return None
-    counts = [_integer(volatile.findtext(legacy + "/total"))]
-    # "correctable" is a part of "uncorrectable"; newer drivers append the mechanism (_parity, _secded)
-    counts += [_integer(leaf.text) for leaf in volatile if re.search("_" + modern + "(_|$)", leaf.tag)]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
-
-
-def _problems(node: ET.Element, uncorrected: Optional[int]) -> List[str]:
-    problems = []
-    if (node.findtext("product_name") or "").strip() in ("ERR!", "Unknown Error", "[Unknown Error]"):
-        problems.append("the GPU does not answer (ERR!): reset it or reboot the host.")
-    if uncorrected:
-        problems.append(
-            "{0} uncorrected ECC errors since the driver was loaded: reset the GPU, and have it replaced when they "
-            "come back.".format(uncorrected)
-        )
-    if _value(node, "remapped_rows/remapped_row_failure") == "Yes":
-        problems.append("a memory row could not be remapped: the GPU must be replaced.")
-    if (
-        _value(node, "remapped_rows/remapped_row_pending") == "Yes"
-        or _value(node, "retired_pages/pending_retirement") == "Yes"
-    ):
-        problems.append("a memory row or page waits to be retired: reset the GPU or reboot the host.")
-    if _value(node, "gpu_reset_status/reset_required") == "Yes":
-        problems.append("the GPU must be reset (nvidia-smi --gpu-reset) before it can be used.")
-    action = _value(node, "gpu_recovery_action")
-    if action not in (None, "None"):
-        problems.append("the driver asks for this recovery action: {0}.".format(action))
-    fabric = _value(node, "fabric/state")
-    if fabric is not None and fabric != "Completed":
-        problems.append(
-            "its NVLink fabric is in state '{0}': start nvidia-fabricmanager in exactly the driver's version.".format(
-                fabric
-            )
-        )
-    return problems
-
-
-def _value(node: ET.Element, path: str) -> Optional[str]:
-    text = (node.findtext(path) or "").strip()
-    return None if text.strip("[]") in ("", "N/A", "Not Supported", "Unknown Error") else text
-
-
-def _number(text: Optional[str]) -> Optional[float]:
-    match = re.match(r"\s*(\d+(?:\.\d+)?)", text or "")
-    return float(match.group(1)) if match else None
-
-
-def _integer(text: Optional[str]) -> Optional[int]:
-    number = _number(text)
-    return None if number is None else int(number)
-
-
-def _mib(text: Optional[str]) -> Optional[int]:
-    number = _number(text)
-    if number is None:
-        return None
-    factor = {"KiB": 1 / 1024, "GiB": 1024, "TiB": 1024 * 1024}.get((text or "").split()[-1], 1)
-    return int(number * factor)

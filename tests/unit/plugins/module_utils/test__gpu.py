@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""nvidia-smi reports and failures."""
+"""Running nvidia-smi, and its failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from ansible_collections.llmserve.vllm.plugins.module_utils._gpu import (
     CommandResult,
     GpuError,
-    parse_xml,
+    GpuReport,
+    lost_gpus,
     read_report,
     run_bounded,
 )
@@ -24,86 +25,6 @@ def failure(stdout: str = "", rc: int | None = 9, stderr: str = "") -> GpuError:
     with pytest.raises(GpuError) as caught:
         read_report(CommandResult(rc, stdout, stderr), "nvidia-smi", 30)
     return caught.value
-
-
-def test_report_of_a_healthy_gpu() -> None:
-    report = parse_xml(TWO_H100)
-    assert (report.driver_version, report.cuda_version) == ("580.95.05", "13.0")
-    assert report.gpus[0] == {
-        "index": 0,
-        "name": "NVIDIA H100 80GB HBM3",
-        "uuid": "GPU-00000000-0000-4000-8000-000000000001",
-        "pci_bus_id": "00000000:19:00.0",
-        "architecture": "Hopper",
-        "memory_total_mib": 81559,
-        "memory_used_mib": 70001,
-        "memory_free_mib": 11008,
-        "mig_enabled": False,
-        "mig_devices": [],
-        "persistence_mode": True,
-        "compute_mode": "Default",
-        "ecc_enabled": True,
-        "ecc_corrected": 3,
-        "ecc_uncorrected": 0,
-        "processes": [
-            {
-                "pid": 4711,
-                "type": "C",
-                "name": "VLLM::Worker_TP0",
-                "memory_used_mib": 69990,
-                "gpu_instance_id": None,
-            }
-        ],
-        "problems": [],
-    }
-
-
-def test_report_of_a_sick_gpu_with_mig() -> None:
-    report = parse_xml(TWO_H100)
-    gpu = report.gpus[1]
-    assert gpu["mig_enabled"] is True
-    assert gpu["mig_devices"] == [
-        {
-            "index": 0,
-            "gpu_instance_id": 2,
-            "compute_instance_id": 0,
-            "memory_total_mib": 40448,
-            "memory_used_mib": 44,
-        }
-    ]
-    assert gpu["memory_free_mib"] is None
-    assert gpu["ecc_uncorrected"] == 4
-    found = " ".join(gpu["problems"])
-    for word in ("4 uncorrected ECC", "remapped", "retired", "gpu-reset", "action: Reboot", "'In Progress'"):
-        assert word in found
-    assert report.warnings[0].startswith("nvidia-smi counts 3 attached GPUs but describes 2")
-    assert "GPU 1 (00000000:3B:00.0): " in report.warnings[1]
-
-
-@pytest.mark.parametrize("text", ["N/A", "[N/A]", "Not Supported", "[Not Supported]", ""])
-def test_memory_that_is_not_reported_is_not_zero(text: str) -> None:
-    xml = f"""<nvidia_smi_log><gpu id="0000000F:01:00.0"><product_name>NVIDIA GB10</product_name>
-      <fb_memory_usage><total>{text}</total><used>{text}</used></fb_memory_usage></gpu></nvidia_smi_log>"""
-    gpu = parse_xml(xml).gpus[0]
-    assert gpu["memory_total_mib"] is None
-    assert gpu["memory_used_mib"] is None
-    assert gpu["pci_bus_id"] == "0000000F:01:00.0"
-    assert gpu["mig_enabled"] is False
-    assert gpu["ecc_uncorrected"] is None
-
-
-def test_old_drivers_count_double_bit_errors() -> None:
-    xml = """<nvidia_smi_log><gpu id="0"><product_name>Tesla V100</product_name><ecc_errors><volatile>
-      <single_bit><device_memory>1</device_memory><total>5</total></single_bit>
-      <double_bit><device_memory>1</device_memory><total>2</total></double_bit>
-      </volatile></ecc_errors></gpu></nvidia_smi_log>"""
-    gpu = parse_xml(xml).gpus[0]
-    assert (gpu["ecc_corrected"], gpu["ecc_uncorrected"]) == (5, 2)
-
-
-def test_a_gpu_that_does_not_answer_is_listed_with_its_problem() -> None:
-    xml = """<nvidia_smi_log><gpu id="0"><product_name>ERR!</product_name></gpu></nvidia_smi_log>"""
-    assert "does not answer" in parse_xml(xml).gpus[0]["problems"][0]
 
 
 def test_a_warning_around_the_report_does_not_hide_it() -> None:
@@ -123,6 +44,13 @@ def test_a_warning_around_the_report_does_not_hide_it() -> None:
         ("Unable to determine the device handle for GPU0000:19:00.0: GPU is lost.", 15, "no_devices"),
         ("Failed to initialize NVML: Insufficient Permissions", 4, "permission"),
         ("Failed to initialize NVML: Unknown Error", 255, "permission"),
+        ("Failed to initialize NVML: No supported GPUs were found\nUnable to determine ...", 255, "no_devices"),
+        ("Failed to initialize NVML: GPU requires reset", 16, "no_devices"),
+        ("Failed to initialize NVML: GPU access blocked by the operating system", 17, "permission"),
+        ("Failed to initialize NVML: Function Not Found", 13, "driver_library_mismatch"),
+        ("libnvidia-ml.so.1: cannot open shared object file: No such file or directory", 127, "driver_not_installed"),
+        ("", 28, "no_devices"),
+        ("", 17, "permission"),
         ("", 9, "driver_not_loaded"),
         ("", 18, "driver_library_mismatch"),
         ("", 12, "driver_not_installed"),
@@ -192,3 +120,54 @@ def test_a_hang_is_bounded_and_leaves_no_process(tmp_path: Path) -> None:
 def test_the_tool_speaks_english(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     assert run_bounded(["sh", "-c", "echo $LC_ALL"], 5).stdout == "C\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "index", "bus", "why"),
+    [
+        ("GPU3: 0000:5F:00.0: Unknown Error", 3, "0000:5F:00.0", "Unknown Error"),
+        ("GPU 0000:02:00.0: GPU is lost. Reboot the system to recover this GPU", None, "0000:02:00.0", "GPU is lost."),
+        ("GPU0000:19:00.0: Unknown Error", None, "0000:19:00.0", "Unknown Error"),
+        ("gpu 0000:01:00.0: Not Found", None, "0000:01:00.0", "Not Found"),
+        ("GPU2: Unknown Error", 2, None, "Unknown Error"),
+        ("GPU0", 0, None, None),
+    ],
+)
+def test_lost_gpus_of_every_version(said: str, index: int | None, bus: str | None, why: str | None) -> None:
+    found = lost_gpus(f"Unable to determine the device handle for {said}\n")
+    assert [(gpu["index"], gpu["pci_bus_id"]) for gpu in found] == [(index, bus)]
+    assert found[0]["reason"] == why or found[0]["reason"].startswith(why)
+
+
+def lost(said: str, rc: int = 0) -> GpuReport:
+    return read_report(CommandResult(rc, TWO_H100, f"Unable to determine the device handle for {said}\n"), "x", 30)
+
+
+@pytest.mark.parametrize("said", ["GPU0: 0000:05:00.0: Unknown Error", "GPU0000:05:00.0: Unknown Error"])
+def test_the_other_gpus_keep_their_numbers_when_one_is_lost(said: str) -> None:
+    report = lost(said)
+    assert [gpu["index"] for gpu in report.gpus] == [1, 2]
+    assert report.lost == [{"index": 0, "pci_bus_id": "0000:05:00.0", "reason": "Unknown Error"}]
+    text = "\n".join(report.warnings)
+    assert "GPU 2 (00000000:3B:00.0): " in text
+    assert "GPU 1 (00000000:3B:00.0): " not in text
+    assert "GPU 0 0000:05:00.0 does not answer ('Unknown Error')" in text
+
+
+def test_a_lost_gpu_between_two_others() -> None:
+    assert [gpu["index"] for gpu in lost("GPU0000:20:00.0: Unknown Error", 255).gpus] == [0, 2]
+    assert [gpu["index"] for gpu in lost("GPU0000:50:00.0: Unknown Error", 255).gpus] == [0, 1]
+
+
+def test_all_gpus_lost() -> None:
+    error = failure(
+        "<nvidia_smi_log><attached_gpus>1</attached_gpus></nvidia_smi_log>",
+        15,
+        "Unable to determine the device handle for GPU0000:19:00.0: GPU is lost.",
+    )
+    assert error.kind == "no_devices"
+    assert "GPU is lost" in error.reason
+
+
+def test_another_xml_is_unparsable() -> None:
+    assert failure("<?xml version='1.0'?><html/>", 0).kind == "unparsable"
