@@ -20,6 +20,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._container import (
     logs,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnose import describe
+from ansible_collections.llmserve.vllm.plugins.module_utils._engine_memory import memory_figures
 from ansible_collections.llmserve.vllm.plugins.module_utils._ready import Probe, explain_death, is_final, read_progress
 from ansible_collections.llmserve.vllm.plugins.module_utils._wait import FAILED, READY, TIMEOUT, WAITING, Look, minutes
 
@@ -97,6 +98,10 @@ class ReadyWatch:
         if not self.params["container"] or self.state is None or not self.state.exists:
             return ""
         return logs(self.params["docker_cli"], self.params["container"], lines, self.resume.get("since", ""))
+
+    def memory(self) -> Dict[str, float]:
+        """What vLLM has logged about its memory; empty without a container, or when the log does not go back so far."""
+        return memory_figures(self._log(DIAGNOSIS_LINES))
 
     def autopsy(self, look: Look, status: str) -> Dict[str, Any]:
         """Diagnosis and end of the log of a server that failed, or that did not come up in time."""

@@ -106,6 +106,13 @@ options:
     description:
       - File with the certificates of the authorities to trust, in PEM form, instead of the host's.
     type: path
+  planned:
+    description:
+      - The plan that the server was started by, RV(llmserve.vllm.parallel_plan#module:plan). What vLLM logs about its
+        memory is compared with it, see RV(differences); a difference above 10 % is a warning.
+      - Without a container there is no log to compare with.
+    type: dict
+    default: {}
   slice:
     description:
       - >-
@@ -155,6 +162,20 @@ answer:
   returned: when ready
   type: dict
   sample: {text: ',', seconds: 0.08}
+memory:
+  description:
+    - >-
+      What vLLM has logged about its memory: C(weights_gib_per_gpu), C(kv_cache_gib_per_gpu), C(kv_cache_tokens),
+      C(max_concurrency), C(load_seconds), as far as the log goes back to the start.
+  returned: when ready, with O(container)
+  type: dict
+  sample: {weights_gib_per_gpu: 14.99, kv_cache_gib_per_gpu: 51.38, kv_cache_tokens: 420896}
+differences:
+  description: One sentence per figure that both RV(memory) and O(planned) have.
+  returned: when ready, with O(container)
+  type: list
+  elements: str
+  sample: ['weights: planned 14.99 GiB per GPU, vLLM has 14.99 GiB per GPU (+0.0 %)']
 progress:
   description: How far it has come, in one sentence with figures.
   returned: always
@@ -214,11 +235,24 @@ resume:
   type: dict
 """
 
+from typing import Any, Dict
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.llmserve.vllm.plugins.module_utils._engine_memory import compare
 from ansible_collections.llmserve.vllm.plugins.module_utils._openai import Endpoint, read_key
 from ansible_collections.llmserve.vllm.plugins.module_utils._ready import Probe
 from ansible_collections.llmserve.vllm.plugins.module_utils._ready_watch import ReadyWatch
 from ansible_collections.llmserve.vllm.plugins.module_utils._wait import FAILED, TIMEOUT, WAITING, wait_for
+
+
+def checked_memory(module: AnsibleModule, watch: ReadyWatch) -> Dict[str, Any]:
+    """What vLLM logged about its memory, beside the plan."""
+    measured = watch.memory()
+    differences = compare(module.params["planned"], measured)
+    for difference in differences:
+        if difference.warn:
+            module.warn("The plan is off: {0}.".format(difference.sentence))
+    return {"memory": measured, "differences": [difference.sentence for difference in differences]}
 
 
 def main() -> None:
@@ -238,6 +272,7 @@ def main() -> None:
             "log_lines": {"type": "int", "default": 60},
             "validate_certs": {"type": "bool", "default": True},
             "ca_path": {"type": "path"},
+            "planned": {"type": "dict", "default": {}},
             "slice": {"type": "float", "default": 0},
             "resume": {"type": "dict", "default": {}},
         },
@@ -275,6 +310,8 @@ def main() -> None:
     }
     if waited.status in (FAILED, TIMEOUT) and not module.check_mode:
         module.fail_json(**dict(result, **watch.autopsy(waited.look, waited.status)))
+    if waited.look.facts.get("ready"):
+        result.update(checked_memory(module, watch))
     module.exit_json(**dict(result, **waited.look.facts))
 
 

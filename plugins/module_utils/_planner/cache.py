@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, the llmserve.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The KV cache: groups of layers, bytes per block, blocks that a request needs.
+
+Follows vllm/v1/core/kv_cache_planning.py and v1/kv_cache_interface.py.
+This module util is PRIVATE to the collection: nothing outside of it may import it.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import Release, Settings
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.model import Attention, Layer, Model
+
+BLOCK = 16
+# MLA's kernels want larger pages (FlashMLA, CUTLASS MLA).
+LATENT_BLOCK = 64
+# Sliding layers have groups of their own since this release; before, every layer kept the whole context.
+HYBRID_SINCE: Release = (0, 9, 2)
+# "GPU KV cache size" counts concurrency x max_model_len since then, blocks / groups before.
+TOKENS_CHANGED: Release = (0, 20)
+
+
+class Group(NamedTuple):
+    """Layers that share a block table."""
+
+    kind: str
+    window: int
+    block: int
+    layers: int
+
+
+class Cache(NamedTuple):
+    """The KV cache of one pipeline stage on one GPU."""
+
+    groups: Tuple[Group, ...]
+    bytes_per_block: float
+    bytes_per_token: float
+
+    def blocks(self, available: float) -> int:
+        """Blocks that fit into some bytes."""
+        return max(0, int(available // self.bytes_per_block)) if self.bytes_per_block else 0
+
+    def blocks_needed(self, length: int, in_flight: int) -> int:
+        """Blocks that one request of a length takes from the shared pool."""
+        return sum(_group_blocks(group, length, in_flight) for group in self.groups)
+
+    def tokens(self, blocks: int, length: int, in_flight: int, release: Release) -> int:
+        """The figure that vLLM logs as the size of the cache."""
+        if not self.groups:
+            return 0
+        if release >= TOKENS_CHANGED:
+            return int(blocks / max(1, self.blocks_needed(length, in_flight)) * length)
+        return blocks // len(self.groups) * self.groups[0].block
+
+    def longest(self, available: float, limit: int, in_flight: int) -> int:
+        """The longest request that fits, by vLLM's own binary search; 0 when none does."""
+        room = self.blocks(available) - 1
+        low, high, best = 1, limit, 0
+        while low <= high:
+            middle = (low + high) // 2
+            if self.blocks_needed(middle, in_flight) <= room:
+                best, low = middle, middle + 1
+            else:
+                high = middle - 1
+        return best
+
+
+def _group_blocks(group: Group, length: int, in_flight: int) -> int:
+    if group.kind in ("sliding", "chunked"):
+        held = group.window + in_flight if group.kind == "chunked" else group.window - 1 + in_flight
+        return -(-min(held, length) // group.block) + (1 if group.kind == "sliding" else 0)
+    if group.kind == "linear":
+        return 1
+    return -(-length // group.block)
+
+
+def value_bytes(model: Model, kv_cache_dtype: str, checkpoint_fp8: bool) -> float:
+    """Bytes of one cached value."""
+    if kv_cache_dtype.startswith("fp8") or (kv_cache_dtype == "auto" and checkpoint_fp8):
+        return 1.0
+    return 2.0
+
+
+def layer_token_bytes(model: Model, attention: Attention, tensor: int, size: float) -> float:
+    """Bytes that one token leaves in the cache of one layer on one GPU."""
+    latent = model.latent
+    if attention.kind == "latent" and latent:
+        # the compressed cache is the same on every GPU
+        if latent.index_heads:
+            # sparse attention: 656 bytes when packed in FP8 (fp8_ds_mla), and an index of 8-bit keys with a scale
+            return (656.0 if size == 1.0 else latent.cached * size) + latent.index_dim + 4.0
+        return latent.cached * size
+    return 2.0 * max(1, attention.kv_heads // tensor) * attention.head_dim * size
+
+
+def state_bytes(model: Model, tensor: int) -> float:
+    """Bytes of the state that one sequence keeps in one layer of linear attention."""
+    state = model.recurrence
+    if state is None:
+        return 0.0
+    keys, values = state.key_heads * state.key_dim, state.value_heads * state.value_dim
+    convolution = (2 * keys + values) * (state.kernel - 1) * 2.0
+    return (convolution + state.value_heads * state.key_dim * state.value_dim * 4.0) / tensor
+
+
+def in_flight_tokens(settings: Settings, pipeline: int) -> int:
+    """Tokens that are scheduled but not settled (config/vllm.py, max_in_flight_tokens)."""
+    if settings.release < (0, 20):
+        return settings.max_num_batched_tokens
+    batches = pipeline + 1 if settings.release >= (0, 29) or pipeline == 1 else pipeline
+    return batches * settings.max_num_batched_tokens
+
+
+def stage_cache(model: Model, layers: Sequence[Layer], tensor: int, size: float, settings: Settings) -> Cache:
+    """The cache of a stage's layers."""
+    cached = [layer.attention for layer in layers if layer.attention.kind not in ("shared", "cross", "none")]
+    per_token = sum(layer_token_bytes(model, item, tensor, size) for item in cached if item.kind != "linear")
+    buckets: Dict[Tuple[str, int, float], int] = {}
+    for item in cached:
+        if item.kind == "linear":
+            key = ("linear", 0, 0.0)
+        else:
+            key = (*_placement(item, settings), layer_token_bytes(model, item, tensor, size))
+        buckets[key] = buckets.get(key, 0) + 1
+    if not buckets:
+        return Cache((), 0.0, 0.0)
+    block = LATENT_BLOCK if model.latent else BLOCK
+    if model.recurrence:
+        # the page of an attention layer grows until it holds the state of a linear layer
+        token = max(size for _kind, _window, size in buckets) or 1.0
+        block = max(block, -(-int(state_bytes(model, tensor) / token) // block) * block)
+    groups, per_block = _grouped(buckets, block)
+    return Cache(groups, per_block, per_token)
+
+
+def _placement(attention: Attention, settings: Settings) -> Tuple[str, int]:
+    kind = "full" if attention.kind == "latent" else attention.kind
+    if kind in ("sliding", "chunked") and (not settings.v1 or settings.release < HYBRID_SINCE):
+        return "full", 0
+    return kind, attention.window if kind != "full" else 0
+
+
+def _grouped(buckets: Dict[Tuple[str, int, float], int], block: int) -> Tuple[Tuple[Group, ...], float]:
+    """Cut the kinds of layers into groups of one size, and their pages to one size."""
+    counts = list(buckets.values())
+    least, most = min(counts), max(counts)
+    # a last group is filled up with padding rather than cut into many (1.5: kv_cache_planning.py)
+    size = most if most < least * 1.5 else least
+    page = max(token for _kind, _window, token in buckets) * block
+    groups: List[Group] = []
+    for (kind, window, token), count in buckets.items():
+        # a smaller page gets more tokens per block until it is as large as the largest
+        tokens = int(page // token) if token else 0
+        groups += [Group(kind, window, tokens, size)] * -(-count // size)
+    return tuple(groups), page * size

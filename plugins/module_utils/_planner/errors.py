@@ -1,0 +1,13 @@
+# Copyright: (c) 2026, the llmserve.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the planner raises.
+
+This module util is PRIVATE to the collection: nothing outside of it may import it.
+"""
+
+from __future__ import annotations
+
+
+class PlanError(ValueError):
+    """The question itself is wrong: one line that names the field."""

@@ -1,0 +1,332 @@
+# Copyright: (c) 2026, the llmserve.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a plan, and what would work; and what works, but not as one may expect.
+
+This module util is PRIVATE to the collection: nothing outside of it may import it.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, List, Optional, Sequence, Tuple
+
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import GIB
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.fit import Fit, longest
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.formats import named
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts import (
+    Layout,
+    legal_tensor_sizes,
+    tensor_problems,
+)
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.offload import (
+    host_memory_gib,
+    ranks_per_node,
+    smallest_offload,
+)
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.task import Task, accepted, evaluate_layout
+
+# The first and last release with GHSA-v97p-wpxp-px84.
+LEAKY_PIPELINE = ((0, 16), (0, 21))
+
+
+def hosts(task: Task) -> Tuple[List[str], List[str]]:
+    """Problems of the hosts themselves, and what is odd about them."""
+    nodes = task.question.nodes
+    if not nodes:
+        return ["No nodes were given: put at least one host into the inventory group llm_nodes."], []
+    empty = [node.name for node in nodes if not node.gpus]
+    if empty:
+        return [
+            "No GPUs on {0}: mend the driver there (llmserve.vllm.gpu_info says what is wrong), or take the host out "
+            "of the inventory group llm_nodes.".format(_few(empty))
+        ], []
+    warnings = []
+    least = min(len(node.gpus) for node in nodes)
+    richer = ["{0} ({1})".format(node.name, len(node.gpus)) for node in nodes if len(node.gpus) > least]
+    if richer:
+        warnings.append(
+            "The nodes have different numbers of GPUs: {0} of each are used, the rest of {1} stay idle.".format(
+                least, _few(richer)
+            )
+        )
+    return [], warnings + _gpu_warnings(task)
+
+
+def _gpu_warnings(task: Task) -> List[str]:
+    cards = {card for node in task.question.nodes for card in node.gpus}
+    names = sorted({card.name for card in cards})
+    warnings = []
+    sizes = {round(card.total_gib) for card in cards}
+    if len(names) > 1 and task.gpu is not None and len(sizes) > 1:
+        warnings.append(
+            "The GPUs differ ({0}): every one is planned as the smallest, {1} with {2:.1f} GiB.".format(
+                ", ".join(names), task.gpu.name, task.gpu.total_gib
+            )
+        )
+    elif len(names) > 1:
+        warnings.append("The GPUs differ ({0}): every stage waits for the slowest.".format(", ".join(names)))
+    if any(card.sliced for card in cards):
+        warnings.append("A GPU is split (MIG): vLLM uses one slice of it, and NCCL does not join slices of one GPU.")
+    if any(not card.total_gib for card in cards):
+        unknown = sorted({card.name for card in cards if not card.total_gib})
+        warnings.append(
+            "The memory of {0} is not known, so nothing is said about memory: give memory_total_mib as nvidia-smi "
+            "shows it.".format(", ".join(unknown))
+        )
+    return warnings
+
+
+def layout_problems(task: Task, layout: Layout) -> List[str]:
+    """Why vLLM would refuse a layout, whatever the memory."""
+    model, pool, name = task.model, task.pool, task.question.name
+    reasons = []
+    problems = tensor_problems(model, task.form, layout.tensor, task.question.expert_parallel)
+    if problems:
+        limit = max(pool.per_node, layout.tensor)
+        legal = legal_tensor_sizes(model, task.form, limit, task.question.expert_parallel)
+        reasons.append(
+            "{0} cannot be split over {1} GPUs: {2}. Tensor parallel sizes that work, up to {3}: {4}. Set "
+            "llmserve_tensor_parallel_size to one of them{5}.".format(
+                name, layout.tensor, " and ".join(problems), limit, _comma(legal), _expert_hint(task, layout.tensor)
+            )
+        )
+    if layout.pipeline > len(model.layers):
+        reasons.append(
+            "{0} pipeline stages need at least as many layers, but {1} has {2}: set llmserve_pipeline_parallel_size to "
+            "at most {2}, or use fewer nodes.".format(layout.pipeline, name, len(model.layers))
+        )
+    if layout.gpus > pool.total:
+        reasons.append(_room_reason(task, layout))
+    return reasons
+
+
+def _expert_hint(task: Task, size: int) -> str:
+    if task.model.experts is None or task.question.expert_parallel:
+        return ""
+    if tensor_problems(task.model, task.form, size, expert_parallel=True):
+        return ""
+    return ", or enable_expert_parallel: true in llmserve_engine_args, which keeps the experts whole"
+
+
+def _room_reason(task: Task, layout: Layout) -> str:
+    pool = task.pool
+    fitting = [
+        "{0} x {1}".format(size, min(pool.total // size, len(task.model.layers)))
+        for size in reversed(legal_tensor_sizes(task.model, task.form, pool.per_node, task.question.expert_parallel))
+    ]
+    return (
+        "TP {0} x PP {1} needs {2} GPUs, but {3} node(s) with {4} GPUs each have {5}. TP x PP that fits, at most: {6}. "
+        "Set llmserve_tensor_parallel_size and llmserve_pipeline_parallel_size, or add nodes.".format(
+            layout.tensor, layout.pipeline, layout.gpus, pool.nodes, pool.per_node, pool.total, _comma(fitting)
+        )
+    )
+
+
+def no_layout(task: Task) -> str:
+    """When every layout that vLLM accepts is ruled out by what was fixed."""
+    return (
+        "No layout of {0} GPUs is possible with pipeline_parallel_size {1}: leave it to the plan, or fix both.".format(
+            task.pool.total, task.question.pipeline
+        )
+    )
+
+
+def memory_reasons(task: Task, found: Fit, offload: float, ranked: Sequence[Layout]) -> List[str]:
+    """Why a layout does not hold the model, with what would."""
+    if not found.fits or not accepted(task, found):
+        return [_refusal(task, found, offload, ranked)]
+    return _host_reasons(task, found, offload)
+
+
+def _host_reasons(task: Task, found: Fit, offload: float) -> List[str]:
+    needed = host_memory_gib(task.pool, found.layout, offload)
+    if not offload:
+        return []
+    poor = [node for node in task.question.nodes if 0 < node.memory_gib < needed]
+    if not poor:
+        return []
+    return [
+        "cpu_offload_gb {0:g} on {1} GPUs needs about {2:.0f} GiB of host memory (twice the offload, because pinned "
+        "memory is rounded up), but {3} has {4:.0f} GiB: use more GPUs, an FP8 variant of the model, or fewer "
+        "tokens.".format(
+            offload,
+            ranks_per_node(task.pool, found.layout),
+            needed,
+            _few([node.name for node in poor]),
+            min(node.memory_gib for node in poor),
+        )
+    ]
+
+
+def _refusal(task: Task, found: Fit, offload: float, ranked: Sequence[Layout]) -> str:
+    stage = found.stages[found.binding]
+    layout = found.layout
+    where = "stage {0} of {1}".format(found.binding + 1, layout.pipeline) if layout.pipeline > 1 else "every GPU"
+    start = "{0} does not fit on {1} GPUs (TP {2} x PP {3}): ".format(
+        task.question.name, layout.gpus, layout.tensor, layout.pipeline
+    )
+    if found.problem:
+        return start + found.problem + "."
+    available = stage.available / GIB
+    needed = _needed_gib(task, found)
+    if available < 0.05:
+        budget = found.settings.utilization * (task.gpu.total_gib if task.gpu else 0.0)
+        text = (
+            "{0} needs {1:.1f} GiB for weights and {2:.1f} GiB for activations and overhead, {3:.1f} GiB in all, and "
+            "has {4:.1f} GiB, without a cache for a single token".format(
+                where,
+                stage.weights / GIB,
+                (stage.activation + stage.overhead) / GIB,
+                (stage.weights + stage.activation + stage.overhead) / GIB,
+                budget,
+            )
+        )
+    else:
+        text = "{0} needs {1:.2f} GiB of KV cache for one request of {2} tokens and has {3:.2f} GiB".format(
+            where, needed, task.least, available
+        )
+    remedies = _remedies(task, found, ranked)
+    return start + text + ". " + ("What would work: " + "; ".join(remedies) + "." if remedies else _hopeless(task))
+
+
+def _needed_gib(task: Task, found: Fit) -> float:
+    if found.length == task.least:
+        return found.needed_gib
+    return evaluate_layout(task, found.layout, 0.0, task.least).needed_gib
+
+
+def _hopeless(task: Task) -> str:
+    return "Use more or larger GPUs, or a smaller or quantized variant of the model."
+
+
+def _remedies(task: Task, found: Fit, ranked: Sequence[Layout]) -> List[str]:
+    """Changes that were computed to work, the cheapest first."""
+    remedies = []
+    most = longest(found, task.model)
+    if task.length is not None and 512 <= most < task.length:
+        remedies.append("max_model_len of at most {0}".format(most // 256 * 256 or most))
+    gpus = _more_gpus(task, found)
+    if gpus:
+        remedies.append(gpus)
+    smaller = _smaller_format(task, ranked)
+    if smaller:
+        remedies.append(smaller)
+    offload = smallest_offload(task, found.layout) if not task.stated_offload else None
+    if offload:
+        remedies.append(
+            "cpu_offload_gb of {0:g}, with {1:.0f} GiB of host memory and much slower{2}".format(
+                offload,
+                host_memory_gib(task.pool, found.layout, offload),
+                " except on GH200" if task.gpu and "GH200" not in task.gpu.name else "",
+            )
+        )
+    return remedies
+
+
+def _more_gpus(task: Task, found: Fit) -> Optional[str]:
+    """The fewest nodes like these, up to 64, that hold it."""
+    per_node = task.pool.per_node
+    sizes = legal_tensor_sizes(task.model, task.form, per_node, task.question.expert_parallel)
+    if not sizes:
+        return None
+    tensor = task.question.tensor or sizes[-1]
+    for nodes in range(task.pool.nodes, 65):
+        for pipeline in range(1, min(per_node * nodes // tensor, len(task.model.layers)) + 1):
+            layout = Layout(tensor, pipeline)
+            if layout.gpus <= found.layout.gpus:
+                continue
+            if accepted(task, evaluate_layout(task, layout, task.stated_offload)):
+                return "{0} such GPUs (TP {1} x PP {2})".format(layout.gpus, tensor, pipeline)
+    return None
+
+
+def _smaller_format(task: Task, ranked: Sequence[Layout]) -> Optional[str]:
+    if not task.form.plain or task.gpu is None:
+        return None
+    for name, title in (("fp8", "an FP8 variant of the model"), ("int4_g128", "a 4-bit variant (AWQ or GPTQ)")):
+        form = named(name)
+        smaller = task._replace(form=form, checkpoint=task.checkpoint._replace(scale=1.0))
+        for layout in ranked:
+            if tensor_problems(task.model, form, layout.tensor, task.question.expert_parallel):
+                continue
+            if accepted(smaller, evaluate_layout(smaller, layout, task.stated_offload)):
+                return "{0} on {1} GPUs (TP {2} x PP {3})".format(title, layout.gpus, layout.tensor, layout.pipeline)
+    return None
+
+
+def model_warnings(task: Task) -> List[str]:
+    """What the model and its format ask of the GPUs."""
+    warnings = [task.checkpoint.note] if task.checkpoint.note else []
+    form, model, gpu = task.form, task.model, task.gpu
+    if gpu is not None and not form.plain:
+        if gpu.capability < form.oldest:
+            warnings.append(
+                "{0} needs compute capability {1}.{2}, {3} has {4}.{5}.".format(
+                    form.title, form.oldest[0], form.oldest[1], gpu.name, *gpu.capability
+                )
+            )
+        elif gpu.capability < form.native:
+            warnings.append(
+                "{0}: GPUs compute it natively from compute capability {1}.{2} on; on {3} ({4}.{5}) vLLM unpacks the "
+                "weights (Marlin): the memory is saved, the speed is not.".format(
+                    form.title, form.native[0], form.native[1], gpu.name, *gpu.capability
+                )
+            )
+    if gpu is not None and gpu.capability < (8, 0):
+        warnings.append("{0} has no bfloat16: set dtype: half in llmserve_engine_args.".format(gpu.name))
+    if model.multimodal:
+        warnings.append(
+            "Unknown encoder peak: the memory that images take while vLLM starts is not computed. Set "
+            "limit_mm_per_prompt or a low max_num_seqs, or language_model_only if nobody sends images."
+        )
+    if task.question.pipeline is None and task.length and task.length > model.positions and not model.stretched:
+        warnings.append(
+            "max_model_len {0} is beyond the {1} tokens that {2} was made for: vLLM refuses it.".format(
+                task.length, model.positions, task.question.name
+            )
+        )
+    return warnings
+
+
+def layout_warnings(task: Task, found: Fit, offload: float) -> List[str]:
+    """What is to be known about the chosen layout."""
+    layout, pool = found.layout, task.pool
+    warnings = []
+    if layout.tensor > pool.per_node:
+        warnings.append(
+            "TP {0} spans nodes of {1} GPUs: every layer waits for the network, which is slow without InfiniBand. "
+            "Prefer TP inside the nodes and PP over them.".format(layout.tensor, pool.per_node)
+        )
+    elif pool.per_node % layout.tensor and layout.gpus > pool.per_node:
+        warnings.append(
+            "TP {0} does not divide the {1} GPUs of a node, so one tensor parallel group spans two nodes.".format(
+                layout.tensor, pool.per_node
+            )
+        )
+    if layout.gpus < pool.total and task.question.strategy == "fill":
+        warnings.append("{0} of {1} GPUs stay idle.".format(pool.total - layout.gpus, pool.total))
+    release = task.question.release
+    leaks = release is not None and LEAKY_PIPELINE[0] <= release < LEAKY_PIPELINE[1] and task.question.async_scheduling
+    if layout.pipeline > 1 and release and leaks:
+        warnings.append(
+            "vLLM {0}.{1} can leak tokens between requests when pipeline stages are scheduled asynchronously "
+            "(GHSA-v97p-wpxp-px84): use 0.21 or newer, or set async_scheduling: false in "
+            "llmserve_engine_args.".format(*release)
+        )
+    if offload and task.gpu is not None and "gh200" not in task.gpu.name.lower():
+        warnings.append(
+            "{0:g} GiB of weights per GPU cross PCIe in every step: expect a few tokens per second.".format(offload)
+        )
+    if offload:
+        fp8 = _smaller_format(task, [layout])
+        if fp8:
+            warnings.append("Faster than offload: {0}.".format(fp8))
+    return warnings
+
+
+def _comma(items: Iterable[object]) -> str:
+    return ", ".join(str(item) for item in items) or "none"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 5 else "{0} and {1} more".format(", ".join(names[:4]), len(names) - 4)
