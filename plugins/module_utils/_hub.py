@@ -184,7 +184,7 @@ def find_cached(cache_dir: str, repo_id: str, revision: str) -> Optional[CachedS
     if commit is None:
         return None
     path = snapshot_dir(cache_dir, repo_id, commit)
-    files = _list_files(path)
+    files = list_files(path)
     sizes = {item.path: item.size for item in files}
     config = _read_json(os.path.join(path, "config.json"))
     if config is None:
@@ -213,7 +213,8 @@ def _cached_commit(repo_dir: str, revision: str) -> Optional[str]:
     return commit if known else None
 
 
-def _list_files(root: str) -> List[RepoFile]:
+def list_files(root: str) -> List[RepoFile]:
+    """Every file below a directory; a link counts as what it points to."""
     found = []
     for folder, _folders, names in os.walk(root):
         for name in names:
