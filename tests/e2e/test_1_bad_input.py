@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,15 @@ VARIABLES: dict[str, tuple[dict[str, object], list[str]]] = {
         },
         ["6 attention heads", "tensor parallel"],
     ),
+    "no_such_share_of_memory": (
+        {"llmserve_engine_args": {"gpu_memory_utilization": 1.5}},
+        ["gpu_memory_utilization", "at most 1"],
+    ),
+    "too_little_memory": (
+        {"llmserve_engine_args": {"gpu_memory_utilization": 0.01}},
+        ["does not fit on 2 GPUs", "GiB"],
+    ),
+    "no_hosts_to_serve_on": ({"plan_offline": True}, ["plan_offline", "hosts were not looked at"]),
 }
 
 
@@ -112,10 +122,36 @@ def test_a_disk_that_is_too_small_is_named_with_both_figures(fresh: Operator) ->
     assert run.changed == 0
 
 
-def test_the_plan_alone_changes_nothing_and_shows_the_sizes(fresh: Operator) -> None:
-    run = fresh.playbook("plan").ok()
-    assert "tensor parallel size 1 x pipeline parallel size 2" in run.text
-    assert run.changed == 0
+def test_the_plan_changes_no_host_and_is_written_down(fresh: Operator, tmp_path: Path) -> None:
+    arguments = ["-e", f"plan_output_dir={tmp_path}"]
+    run = fresh.playbook("plan", *arguments).ok()
+    for words in ("TP 1 x PP 2", "2 of 2 GPUs on 2 hosts", "node1", "H100", "KV cache"):
+        assert words in run.text, run.output
+    assert max(len(line) for line in run.output.split("=" * 80)[2].splitlines()) <= 80
+    assert re.findall(r"(\S+) +: .*changed=2", run.recap) == ["localhost"]
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert (plan["fits"], plan["gpus_used"], plan["weights_source"]) == (True, 2, "index")
+    assert f"{plan['kv_cache_tokens']:,}" in (tmp_path / "plan.html").read_text()
+    assert fresh.playbook("plan", *arguments).ok().changed == 0
+
+
+def test_a_plan_without_hosts_takes_the_inventory_at_its_word(fresh: Operator, tmp_path: Path) -> None:
+    def figures(name: str, *more: str) -> dict[str, object]:
+        directory = tmp_path / name
+        directory.mkdir()
+        fresh.playbook("plan", "-e", f"plan_output_dir={directory}", *more).ok()
+        plan: dict[str, object] = json.loads((directory / "plan.json").read_text())
+        return {key: value for key, value in plan.items() if key not in ("download", "weights_source")}
+
+    model = tmp_path / "model"
+    model.mkdir()
+    script = "curl -sf -H 'Authorization: Bearer hf_sandbox' http://hub.sandbox:8080/{0}/resolve/main/config.json"
+    (model / "config.json").write_text(fresh.on("node1", script.format("sandbox/tiny-llama-instruct")))
+    # hosts that answer nobody: they must not be asked
+    nowhere = override(tmp_path, "node2", ansible_host="10.89.77.250")
+    offline = figures("offline", *nowhere, "-e", "plan_offline=true", "-e", f"preflight_model_dir={model}")
+    online = figures("online")
+    assert {**offline, "weights_bytes": 0} == {**online, "weights_bytes": 0}
 
 
 def test_check_mode_on_fresh_hosts_says_what_would_come_first(fresh: Operator) -> None:
