@@ -28,9 +28,10 @@ test: lint sanity unit browser molecule e2e ## Everything that CI runs
 lint: .venv/.test ## ruff, mypy, ansible-lint, generated docs up to date
 	ruff check .
 	ruff format --check .
-	mypy plugins tests
+	mypy plugins tests benchmarks
 	ansible-lint
 	python tests/docs.py --check
+	python tests/planner_tables.py --check
 
 unit: .venv/.test ## Unit tests of plugins and roles' contracts
 	pytest tests/unit
@@ -50,6 +51,7 @@ e2e: .venv/.test ## The whole way: sandbox, serve, faults, reboots, stop
 
 docs: .venv/.test ## Write the generated parts of the READMEs and docs
 	python tests/docs.py
+	python tests/planner_tables.py
 
 build: .venv/.test ## Build the collection's archive
 	ansible-galaxy collection build --force

@@ -13,10 +13,11 @@ version_added: "0.1.0"
 author:
   - "The llmserve.vllm authors (@llmserve)"
 description:
-  - Computes tensor and pipeline parallel size, CPU offload, context length and the memory of every pipeline stage by the
-    accounting of the vLLM release that will serve, shows the arithmetic, and refuses what vLLM would refuse after
+  - Computes tensor and pipeline parallel size, CPU offload, context length and the memory of every pipeline stage by
+    the accounting of the vLLM release that will serve, shows the arithmetic, and refuses what vLLM would refuse after
     minutes of loading. Every refusal names what is short, by how much, and at least one change that would work.
-  - Reads nothing but its options and needs no network, so it can run anywhere; playbooks run it once, on the controller.
+  - Reads nothing but its options and needs no network, so it can run anywhere; playbooks run it once, on the
+    controller.
   - All sizes are those of the GPU with the least memory; GiB are 2^30 bytes, GB are 10^9 bytes.
 extends_documentation_fragment:
   - llmserve.vllm.attributes.reader
@@ -63,8 +64,8 @@ options:
     type: float
   max_model_len:
     description:
-      - Tokens of the longest request, a number, V(32K), or V(auto) for the longest that fits. Without it, what the model
-        was made for, as vLLM does it.
+      - Tokens of the longest request, a number, V(32K), or V(auto) for the longest that fits. Without it, what the
+        model was made for, as vLLM does it.
     type: str
   max_num_seqs:
     description: Requests that are computed at once. Without it, the default of the release on these GPUs.
@@ -176,8 +177,8 @@ plan:
     replicas: {description: How many copies of this layout the nodes could hold, type: int, sample: 1}
     gpu:
       description:
-        - The GPU with the least memory, with C(name), C(total_gib) as CUDA reports it, C(requested_gib), what vLLM takes
-          of it, and C(compute_capability).
+        - The GPU with the least memory, with C(name), C(total_gib) as CUDA reports it, C(requested_gib), what vLLM
+          takes of it, and C(compute_capability).
       type: dict
     gpu_memory_utilization: {description: Share of a GPU's memory that vLLM may use, type: float, sample: 0.92}
     max_model_len: {description: Tokens of the longest request, type: int, sample: 131072}

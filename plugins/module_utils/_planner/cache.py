@@ -9,10 +9,12 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+import functools
+from bisect import bisect_left
+from typing import Dict, List, NamedTuple, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import Release, Settings
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.model import Attention, Layer, Model
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.model import Attention, Model
 
 BLOCK = 16
 # MLA's kernels want larger pages (FlashMLA, CUTLASS MLA).
@@ -43,6 +45,11 @@ class Cache(NamedTuple):
         """Blocks that fit into some bytes."""
         return max(0, int(available // self.bytes_per_block)) if self.bytes_per_block else 0
 
+    @property
+    def empty(self) -> bool:
+        """Whether no layer of the stage keeps a cache."""
+        return not self.bytes_per_block
+
     def blocks_needed(self, length: int, in_flight: int) -> int:
         """Blocks that one request of a length takes from the shared pool."""
         return sum(_group_blocks(group, length, in_flight) for group in self.groups)
@@ -57,6 +64,8 @@ class Cache(NamedTuple):
 
     def longest(self, available: float, limit: int, in_flight: int) -> int:
         """The longest request that fits, by vLLM's own binary search; 0 when none does."""
+        if self.empty:
+            return limit if available > 0 else 0
         room = self.blocks(available) - 1
         low, high, best = 1, limit, 0
         while low <= high:
@@ -103,7 +112,7 @@ def state_bytes(model: Model, tensor: int) -> float:
         return 0.0
     keys, values = state.key_heads * state.key_dim, state.value_heads * state.value_dim
     convolution = (2 * keys + values) * (state.kernel - 1) * 2.0
-    return (convolution + state.value_heads * state.key_dim * state.value_dim * 4.0) / tensor
+    return (convolution + state.value_heads * state.key_dim * state.value_dim * state.state_value) / tensor
 
 
 def in_flight_tokens(settings: Settings, pipeline: int) -> int:
@@ -114,26 +123,57 @@ def in_flight_tokens(settings: Settings, pipeline: int) -> int:
     return batches * settings.max_num_batched_tokens
 
 
-def stage_cache(model: Model, layers: Sequence[Layer], tensor: int, size: float, settings: Settings) -> Cache:
-    """The cache of a stage's layers."""
-    cached = [layer.attention for layer in layers if layer.attention.kind not in ("shared", "cross", "none")]
-    per_token = sum(layer_token_bytes(model, item, tensor, size) for item in cached if item.kind != "linear")
-    buckets: Dict[Tuple[str, int, float], int] = {}
-    for item in cached:
+class Plan(NamedTuple):
+    """How the layers of the whole model are grouped; a stage keeps its members of every group."""
+
+    groups: Tuple[Group, ...]
+    # layers of each group
+    members: Tuple[Tuple[int, ...], ...]
+    # bytes that a block takes per layer
+    page: float
+    # bytes per layer that a token leaves
+    token_bytes: Tuple[float, ...]
+
+
+@functools.lru_cache(maxsize=128)
+def plan_cache(model: Model, tensor: int, size: float, settings: Settings) -> Plan:
+    """Group the layers as get_kv_cache_groups does."""
+    buckets: Dict[Tuple[str, int, float], List[int]] = {}
+    token_bytes: List[float] = []
+    for index, layer in enumerate(model.layers):
+        item = layer.attention
+        token_bytes.append(0.0)
+        if item.kind in _UNCACHED:
+            continue
         if item.kind == "linear":
             key = ("linear", 0, 0.0)
         else:
-            key = (*_placement(item, settings), layer_token_bytes(model, item, tensor, size))
-        buckets[key] = buckets.get(key, 0) + 1
+            token_bytes[-1] = layer_token_bytes(model, item, tensor, size)
+            key = (*_placement(item, settings), token_bytes[-1])
+        buckets.setdefault(key, []).append(index)
     if not buckets:
-        return Cache((), 0.0, 0.0)
+        return Plan((), (), 0.0, tuple(token_bytes))
     block = LATENT_BLOCK if model.latent else BLOCK
+    most = max(token for _kind, _window, token in buckets)
     if model.recurrence:
-        # the page of an attention layer grows until it holds the state of a linear layer
-        token = max(size for _kind, _window, size in buckets) or 1.0
-        block = max(block, -(-int(state_bytes(model, tensor) / token) // block) * block)
-    groups, per_block = _grouped(buckets, block)
-    return Cache(groups, per_block, per_token)
+        # the page of an attention layer grows until it holds the state of a linear layer (_align_hybrid_block_size)
+        state = state_bytes(model, tensor)
+        block = -(-int(state) // int(block * most)) * block if most else 1
+        page = block * most if most else state
+    else:
+        page = block * most
+    groups, members = _grouped(buckets, block, page)
+    return Plan(groups, members, page, tuple(token_bytes))
+
+
+# Layers without a cache of their own: they read another layer's, or nothing per token.
+_UNCACHED = ("shared", "cross", "none")
+
+
+def stage_cache(plan: Plan, first: int, after: int) -> Cache:
+    """The cache of a stage's layers: every group of the model, with the members that lie on the stage."""
+    most = max((bisect_left(members, after) - bisect_left(members, first) for members in plan.members), default=0)
+    return Cache(plan.groups, plan.page * most, sum(plan.token_bytes[first:after]))
 
 
 def _placement(attention: Attention, settings: Settings) -> Tuple[str, int]:
@@ -143,16 +183,23 @@ def _placement(attention: Attention, settings: Settings) -> Tuple[str, int]:
     return kind, attention.window if kind != "full" else 0
 
 
-def _grouped(buckets: Dict[Tuple[str, int, float], int], block: int) -> Tuple[Tuple[Group, ...], float]:
+def _grouped(
+    buckets: Dict[Tuple[str, int, float], List[int]], block: int, page: float
+) -> Tuple[Tuple[Group, ...], Tuple[Tuple[int, ...], ...]]:
     """Cut the kinds of layers into groups of one size, and their pages to one size."""
-    counts = list(buckets.values())
+    counts = [len(layers) for layers in buckets.values()]
     least, most = min(counts), max(counts)
     # a last group is filled up with padding rather than cut into many (1.5: kv_cache_planning.py)
     size = most if most < least * 1.5 else least
-    page = max(token for _kind, _window, token in buckets) * block
     groups: List[Group] = []
-    for (kind, window, token), count in buckets.items():
-        # a smaller page gets more tokens per block until it is as large as the largest
-        tokens = int(page // token) if token else 0
-        groups += [Group(kind, window, tokens, size)] * -(-count // size)
-    return tuple(groups), page * size
+    members: List[Tuple[int, ...]] = []
+    for (kind, window, token), layers in buckets.items():
+        # a smaller page gets more tokens per block until it is as large as the largest, or is padded
+        ratio, rest = divmod(page, token * block) if token else (0.0, 0.0)
+        tokens = block if rest else int(ratio) * block
+        number = -(-len(layers) // size)
+        for start in range(number):
+            # dealt out in turn, so that every stage has its share of each group
+            members.append(tuple(layers[start::number]))
+            groups.append(Group(kind, window, tokens, len(members[-1])))
+    return tuple(groups), tuple(members)

@@ -36,9 +36,12 @@ def computed_bytes(model: Model, form: Format) -> float:
     """Bytes of the checkpoint that config.json describes, without what vLLM adds when it loads."""
     bare = model._replace(rope_rows=())
     size = stage_weights(bare, stage_bounds(len(model.layers), 1), Shard(1), form)[0].total
-    if model.latent:
+    if model.latent and not form.plain:
         absorbed = model.latent.kv_rank * model.heads * (model.latent.nope_dim + model.latent.value_dim) * 2.0
-        size -= absorbed * sum(layer.attention.kind == "latent" for layer in model.layers)
+        size -= absorbed * sum(
+            layer.attention.kind == "latent" and form.quantizes(index, len(model.layers), "self_attn.kv_b_proj")
+            for index, layer in enumerate(model.layers)
+        )
     return size
 
 

@@ -65,7 +65,7 @@ def describe(task: Task, choice: Choice, reasons: List[str], warnings: List[str]
         "enforce_eager": settings.enforce_eager,
         "cpu_offload_gb": offload,
         "host_memory_needed_gib": round(host_memory_gib(pool, layout, offload), 1) if used else 0.0,
-        "max_model_len": found.length if found else task.length or task.model.positions,
+        "max_model_len": _length(task, found),
         "weights_bytes": int(task.checkpoint.total),
         "weights_source": task.checkpoint.source,
         "stages": _bare_stages(task, layout) if legal else [],
@@ -86,6 +86,13 @@ def describe(task: Task, choice: Choice, reasons: List[str], warnings: List[str]
     return plan
 
 
+def _length(task: Task, found: Optional[Fit]) -> Optional[int]:
+    if task.model.opaque:
+        # nothing tells what its cache takes, nor perhaps what it was made for
+        return task.length if task.question.max_model_len else None
+    return found.length if found else task.length or task.model.positions
+
+
 def _gpu(task: Task, utilization: float) -> Optional[Dict[str, Any]]:
     gpu = task.gpu
     if gpu is None:
@@ -101,14 +108,19 @@ def _gpu(task: Task, utilization: float) -> Optional[Dict[str, Any]]:
 def _memory(task: Task, found: Fit) -> Dict[str, Any]:
     worst = found.stages[found.binding]
     heaviest = max(found.stages, key=lambda stage: stage.weights)
-    return {
+    sizes = {
         "weights_gib_per_gpu": round(heaviest.weights / GIB, 4),
         "kv_cache_gib_per_gpu": round(max(0.0, worst.available) / GIB, 4),
+        "stages": [_stage(task, stage) for stage in found.stages],
+    }
+    if task.model.opaque:
+        return sizes
+    return {
+        **sizes,
         "kv_cache_tokens": found.tokens,
         "kv_bytes_per_token": int(worst.cache.bytes_per_token),
         "kv_cache_groups": len(worst.cache.groups),
         "max_concurrency": round(found.concurrency, 2),
-        "stages": [_stage(task, stage) for stage in found.stages],
     }
 
 
@@ -137,8 +149,13 @@ def _groups_per_node(task: Task, layout: Layout) -> int:
     return max(1, task.pool.per_node // layout.tensor)
 
 
+def _spans(task: Task, layout: Layout) -> bool:
+    """Whether GPUs are taken one after the other, so that tensor parallel groups span nodes."""
+    return layout.pipeline > task.pool.per_node // layout.tensor * task.pool.nodes
+
+
 def _nodes_used(task: Task, layout: Layout) -> int:
-    if layout.tensor > task.pool.per_node:
+    if _spans(task, layout):
         return -(-layout.gpus // task.pool.per_node)
     return -(-layout.pipeline // _groups_per_node(task, layout))
 
@@ -148,19 +165,19 @@ def _replicas(task: Task, layout: Layout) -> int:
     pool = task.pool
     if not pool.total:
         return 0
-    if layout.tensor > pool.per_node or layout.pipeline > _groups_per_node(task, layout):
+    if _spans(task, layout) or layout.pipeline > _groups_per_node(task, layout):
         return max(1, pool.nodes // _nodes_used(task, layout)) if layout.gpus <= pool.total else 0
     return _groups_per_node(task, layout) // layout.pipeline * pool.nodes
 
 
 def _placement(task: Task, layout: Layout) -> List[Dict[str, Any]]:
     """Per host and GPU the pipeline stage, None for idle GPUs. Tensor parallel groups are laid out node by node."""
-    per_node, groups = task.pool.per_node, _groups_per_node(task, layout)
+    per_node, groups, spans = task.pool.per_node, _groups_per_node(task, layout), _spans(task, layout)
     placed = []
     for number, node in enumerate(task.question.nodes):
         stages: List[Optional[int]] = [None] * len(node.gpus)
         for index in range(min(per_node, len(stages))):
-            if layout.tensor > per_node:
+            if spans:
                 stage = (number * per_node + index) // layout.tensor
                 inside = number * per_node + index < layout.gpus
             else:
@@ -191,9 +208,8 @@ def _load(task: Task, found: Optional[Fit], layout: Layout) -> Optional[Dict[str
         return None
     per_stage = max(stage.weights + stage.offloaded for stage in found.stages) * layout.tensor
     groups = min(_groups_per_node(task, layout), layout.pipeline)
-    size = int(
-        per_stage * groups if layout.tensor <= task.pool.per_node else per_stage / layout.tensor * task.pool.per_node
-    )
+    spans = _spans(task, layout)
+    size = int(per_stage / layout.tensor * task.pool.per_node if spans else per_stage * groups)
     rates = task.question.rates
     return {
         "bytes_per_node": size,
@@ -265,6 +281,8 @@ def _arithmetic(task: Task, layout: Layout, found: Optional[Fit], legal: bool) -
 def _split_lines(task: Task, layout: Layout, legal: bool) -> List[str]:
     model, tensor = task.model, layout.tensor
     lines = ["TP {0} x PP {1} = {2} GPUs".format(tensor, layout.pipeline, layout.gpus)]
+    if model.opaque:
+        return lines
     if model.heads % tensor == 0:
         lines.append("{0} attention heads / TP {1} = {2} per GPU".format(model.heads, tensor, model.heads // tensor))
     if model.latent:
@@ -336,7 +354,7 @@ def _memory_lines(task: Task, found: Fit) -> List[str]:
             stage.available / GIB,
         ),
     ]
-    return lines + _cache_lines(task, found, stage)
+    return lines if task.model.opaque else lines + _cache_lines(task, found, stage)
 
 
 def _cache_lines(task: Task, found: Fit, stage: Stage) -> List[str]:

@@ -9,7 +9,9 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple
+
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.errors import label
 
 
 class Traits(NamedTuple):
@@ -19,62 +21,84 @@ class Traits(NamedTuple):
     gated: bool = True
     qkv_bias: bool = False
     biases: bool = False
-    # vectors of the hidden size per layer that normalise
+    # vectors of the hidden size per layer that normalise, and after the last layer
     norms: int = 2
-    # rows before position 0, for models that learn their positions
-    learned_positions: int = 0
+    final_norms: int = 1
+    # whether positions are learned, and the rows before position 0
+    learns_positions: bool = False
+    spare_positions: int = 0
     q_gate: bool = False
+    # vectors of a head's size per layer: norms of queries and keys
+    head_norms: int = 0
+    # whether these norms span all heads of a GPU instead
+    wide_norms: bool = False
+    # bytes of a value in the router, and of its correction per expert
+    router: float = 2.0
+    correction: float = 0.0
+    # bytes of single values per layer
+    scalars: float = 0.0
+    # bytes of a head's attention sink
+    sink: float = 0.0
+    # bytes of a value in the table of cosines and sines
+    rope: float = 2.0
+    # what every pipeline stage holds, although only the first or the last needs it: embedding, both (with the head)
+    everywhere: str = ""
 
 
 _LLAMA = Traits()
-_PLAIN = Traits(gated=False, biases=True, qkv_bias=True, norms=4)
+_PLAIN = Traits(gated=False, biases=True, qkv_bias=True, norms=4, final_norms=2)
+_QWEN3 = Traits(head_norms=2)
+# Model classes that make their embedding and their head without asking for their stage.
+_MIXTURE = Traits(everywhere="both")
+_GEMMA = Traits(norms=4, everywhere="both")
+_GLM_MOE = Traits(router=4.0, correction=4.0)
 
 # By model_type. What is not here is planned with a llama's layers and low confidence.
 _TRAITS: Dict[str, Traits] = {
     "llama": _LLAMA,
-    "llama4_text": _LLAMA,
+    "llama4_text": Traits(head_norms=2),
     "mllama_text_model": _LLAMA,
     "mistral": _LLAMA,
     "mistral3": _LLAMA,
     "ministral3": _LLAMA,
-    "mixtral": _LLAMA,
+    "mixtral": _MIXTURE,
     "qwen2": Traits(qkv_bias=True),
-    "qwen2_moe": Traits(qkv_bias=True),
+    "qwen2_moe": Traits(qkv_bias=True, everywhere="both"),
     "qwen2_vl": Traits(qkv_bias=True),
     "qwen2_vl_text": Traits(qkv_bias=True),
     "qwen2_5_vl": Traits(qkv_bias=True),
     "qwen2_5_vl_text": Traits(qkv_bias=True),
-    "qwen3": _LLAMA,
-    "qwen3_moe": _LLAMA,
-    "qwen3_vl_text": _LLAMA,
-    "qwen3_vl_moe_text": _LLAMA,
-    "qwen3_next": Traits(q_gate=True),
-    "qwen3_5_text": Traits(q_gate=True),
-    "qwen3_5_moe_text": Traits(q_gate=True),
-    "gemma": _LLAMA,
-    "gemma2": Traits(norms=4),
-    "gemma3_text": Traits(norms=4),
-    "gemma4_text": Traits(norms=4),
+    "qwen3": _QWEN3,
+    "qwen3_moe": _QWEN3._replace(everywhere="both"),
+    "qwen3_vl_text": _QWEN3,
+    "qwen3_vl_moe_text": _QWEN3,
+    "qwen3_next": _QWEN3._replace(q_gate=True, everywhere="both"),
+    "qwen3_5_text": _QWEN3._replace(q_gate=True, everywhere="embedding"),
+    "qwen3_5_moe_text": _QWEN3._replace(q_gate=True, everywhere="embedding"),
+    "gemma": _MIXTURE,
+    "gemma2": _GEMMA,
+    "gemma3_text": _GEMMA._replace(head_norms=2),
+    "gemma4_text": _GEMMA._replace(head_norms=3, scalars=2.0),
     "phi3": _LLAMA,
     "deepseek_v2": _LLAMA,
     "deepseek_v3": _LLAMA,
     "deepseek_v32": _LLAMA,
     "kimi_k2": _LLAMA,
     "glm4": Traits(norms=4),
-    "glm4_moe": _LLAMA,
-    "glm4_moe_lite": _LLAMA,
+    "glm4_moe": _GLM_MOE._replace(head_norms=2),
+    "glm4_moe_lite": _GLM_MOE,
     "glm_moe_dsa": _LLAMA,
-    "gpt_oss": Traits(qkv_bias=True, biases=True),
-    "minimax_m2": _LLAMA,
-    "olmo2": _LLAMA,
+    "gpt_oss": Traits(qkv_bias=True, biases=True, sink=2.0, rope=4.0, everywhere="both"),
+    "minimax_m2": _GLM_MOE._replace(head_norms=2, wide_norms=True),
+    "olmo2": Traits(head_norms=2, wide_norms=True),
     "granite": _LLAMA,
-    "granitemoe": _LLAMA,
-    "cohere": Traits(norms=1),
-    "cohere2": Traits(norms=1),
-    "opt": _PLAIN._replace(learned_positions=2),
+    "granitemoe": _MIXTURE,
+    "cohere": Traits(norms=1, everywhere="embedding"),
+    "cohere2": Traits(norms=1, everywhere="embedding"),
+    "opt": _PLAIN._replace(learns_positions=True, spare_positions=2, everywhere="both"),
     "starcoder2": _PLAIN,
-    "gpt2": _PLAIN._replace(learned_positions=1),
-    "gpt_bigcode": _PLAIN._replace(learned_positions=1),
+    "gpt2": _PLAIN._replace(learns_positions=True, everywhere="both"),
+    "gpt_bigcode": _PLAIN._replace(learns_positions=True),
 }
 
 # Where config.json lacks model_type (an excerpt), the class name tells.
@@ -116,20 +140,27 @@ _BY_ARCHITECTURE = {
     "Cohere2ForCausalLM": "cohere2",
 }
 
-_GEMMA = {"tie_word_embeddings": True, "head_dim": 256}
-_GEMMA3 = dict(_GEMMA, vocab_size=262208, sliding_window=4096, sliding_window_pattern=6, max_position_embeddings=131072)
+_GEMMA_DEFAULTS = {"tie_word_embeddings": True, "head_dim": 256}
+_GEMMA3_DEFAULTS = dict(
+    _GEMMA_DEFAULTS, vocab_size=262208, sliding_window=4096, sliding_window_pattern=6, max_position_embeddings=131072
+)
 _DEFAULTS: Dict[str, Dict[str, Any]] = {
-    "gemma": dict(_GEMMA, vocab_size=256000, max_position_embeddings=8192),
+    "gemma": dict(_GEMMA_DEFAULTS, vocab_size=256000, max_position_embeddings=8192),
     "gemma2": dict(
-        _GEMMA, vocab_size=256000, sliding_window=4096, sliding_window_pattern=2, max_position_embeddings=8192
+        _GEMMA_DEFAULTS, vocab_size=256000, sliding_window=4096, sliding_window_pattern=2, max_position_embeddings=8192
     ),
-    "gemma3_text": dict(_GEMMA3, num_attention_heads=8, num_key_value_heads=4),
-    "gemma4_text": dict(_GEMMA3, vocab_size=262144, sliding_window=1024),
+    "gemma3_text": dict(_GEMMA3_DEFAULTS, num_attention_heads=8, num_key_value_heads=4),
+    "gemma4_text": dict(_GEMMA3_DEFAULTS, vocab_size=262144, sliding_window=1024),
     "mistral": {"num_key_value_heads": 8, "vocab_size": 32000, "max_position_embeddings": 131072},
     "mixtral": {"num_key_value_heads": 8, "num_local_experts": 8, "num_experts_per_tok": 2, "vocab_size": 32000},
     "llama": {"vocab_size": 32000, "max_position_embeddings": 2048},
     "llama4_text": {"attention_chunk_size": 8192, "no_rope_layer_interval": 4, "interleave_moe_layer_step": 1},
-    "gpt_oss": {"head_dim": 64, "sliding_window": 128, "attention_bias": True},
+    "gpt_oss": {
+        "head_dim": 64,
+        "sliding_window": 128,
+        "attention_bias": True,
+        "rope_scaling": {"rope_type": "yarn", "factor": 32.0, "original_max_position_embeddings": 4096},
+    },
     "qwen2_moe": {"decoder_sparse_step": 1},
     "opt": {"tie_word_embeddings": True},
     "gpt2": {"tie_word_embeddings": True},
@@ -143,7 +174,7 @@ def with_defaults(text: Mapping[str, Any], config: Mapping[str, Any]) -> Dict[st
     """The language model's figures, with what its family leaves out of config.json."""
     names = config.get("architectures")
     architecture = names[0] if isinstance(names, (list, tuple)) and names else ""
-    model_type = _family(str(text.get("model_type") or ""), str(architecture))
+    model_type = _family(label(text.get("model_type"), ""), label(architecture, ""))
     if architecture == "Gemma3ForConditionalGeneration" and not text.get("rope_parameters"):
         # all published ones (4B to 27B) stretch their global layers; excerpts of config.json forget it
         text = dict({"rope_scaling": {"rope_type": "linear", "factor": 8.0}}, **text)
@@ -160,9 +191,17 @@ def _family(model_type: str, architecture: str) -> str:
     return _BY_ARCHITECTURE.get(architecture, model_type)
 
 
-def traits(model_type: str, architecture: str) -> Traits:
+def traits(text: Mapping[str, Any], architecture: str) -> Traits:
     """How a family's layers are built; a llama's, marked unknown, when it is not known."""
-    return _TRAITS.get(_family(model_type, architecture), Traits(known=False))
+    found = _TRAITS.get(_family(label(text.get("model_type"), ""), architecture), Traits(known=False))
+    normalised = text.get("use_qk_norm")
+    if normalised is False or (normalised is None and text.get("model_type") == "glm4_moe"):
+        found = found._replace(head_norms=0)
+    elif normalised is True and text.get("model_type") == "cohere":
+        found = found._replace(head_norms=2, wide_norms=True)
+    if text.get("topk_method") == "noaux_tc" or text.get("model_type") in ("deepseek_v3", "kimi_k2"):
+        found = found._replace(correction=4.0)
+    return found
 
 
 def attention_kinds(text: Mapping[str, Any], count: int) -> List[str]:
@@ -170,6 +209,7 @@ def attention_kinds(text: Mapping[str, Any], count: int) -> List[str]:
     kinds = _stated_kinds(text, count) or _pattern_kinds(text, count)
     cross = text.get("cross_attention_layers")
     if isinstance(cross, (list, tuple)):
+        cross = _indices(cross)
         kinds = ["cross" if index in cross else kind for index, kind in enumerate(kinds)]
     shared = text.get("num_kv_shared_layers")
     if isinstance(shared, int) and 0 < shared < count:
@@ -190,7 +230,7 @@ def _stated_kinds(text: Mapping[str, Any], count: int) -> List[str]:
     stated = text.get("layer_types")
     if not isinstance(stated, (list, tuple)) or len(stated) != count:
         return []
-    return [_KIND_NAMES.get(str(kind), "full") for kind in stated]
+    return [_KIND_NAMES.get(kind, "full") if isinstance(kind, str) else "full" for kind in stated]
 
 
 def _pattern_kinds(text: Mapping[str, Any], count: int) -> List[str]:
@@ -215,6 +255,12 @@ def _pattern_kinds(text: Mapping[str, Any], count: int) -> List[str]:
 _WHOLLY_SLIDING = ("mistral", "mixtral", "phi3")
 
 
+def _indices(listed: object) -> FrozenSet[int]:
+    if not isinstance(listed, (list, tuple)):
+        return frozenset()
+    return frozenset(item for item in listed if isinstance(item, int) and not isinstance(item, bool))
+
+
 def _whole(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
@@ -225,9 +271,9 @@ def expert_layers(text: Mapping[str, Any], count: int) -> List[bool]:
     step = _whole(text.get("decoder_sparse_step")) or _whole(text.get("moe_layer_freq")) or 1
     listed = text.get("moe_layers")
     if isinstance(listed, (list, tuple)):
-        return [index in listed for index in range(count)]
-    only = text.get("mlp_only_layers")
-    only = only if isinstance(only, (list, tuple)) else ()
+        sparse = _indices(listed)
+        return [index in sparse for index in range(count)]
+    only = _indices(text.get("mlp_only_layers"))
     if text.get("model_type") == "llama4_text":
         step = _whole(text.get("interleave_moe_layer_step")) or 1
     if dense:
@@ -248,6 +294,11 @@ def shares_one_expert(text: Mapping[str, Any]) -> bool:
 def has_indexer(text: Mapping[str, Any]) -> bool:
     """DeepSeek sparse attention keeps an index beside the latent cache."""
     return bool(text.get("index_topk")) or text.get("model_type") in ("deepseek_v32", "glm_moe_dsa")
+
+
+def state_value(text: Mapping[str, Any]) -> float:
+    """Bytes of a value in the state of linear attention: Qwen 3.5 asks for 32 bit (models/config.py)."""
+    return 4.0 if text.get("mamba_ssm_dtype") == "float32" else 2.0
 
 
 def has_local_rope(text: Mapping[str, Any]) -> bool:

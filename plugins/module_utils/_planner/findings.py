@@ -23,10 +23,17 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._planner.offload imp
     ranks_per_node,
     smallest_offload,
 )
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.task import Task, accepted, evaluate_layout
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.task import (
+    Task,
+    accepted,
+    evaluate_layout,
+    may_fit,
+)
 
 # The first and last release with GHSA-v97p-wpxp-px84.
 LEAKY_PIPELINE = ((0, 16), (0, 21))
+# More nodes than this are no advice.
+MOST_NODES = 64
 
 
 def hosts(task: Task) -> Tuple[List[str], List[str]]:
@@ -82,7 +89,7 @@ def layout_problems(task: Task, layout: Layout) -> List[str]:
     reasons = []
     problems = tensor_problems(model, task.form, layout.tensor, task.question.expert_parallel)
     if problems:
-        limit = max(pool.per_node, layout.tensor)
+        limit = max(pool.per_node, min(layout.tensor, pool.total))
         legal = legal_tensor_sizes(model, task.form, limit, task.question.expert_parallel)
         reasons.append(
             "{0} cannot be split over {1} GPUs: {2}. Tensor parallel sizes that work, up to {3}: {4}. Set "
@@ -224,19 +231,18 @@ def _remedies(task: Task, found: Fit, ranked: Sequence[Layout]) -> List[str]:
 
 
 def _more_gpus(task: Task, found: Fit) -> Optional[str]:
-    """The fewest nodes like these, up to 64, that hold it."""
+    """The fewest GPUs like these, in the largest groups that a node has, that hold it."""
     per_node = task.pool.per_node
     sizes = legal_tensor_sizes(task.model, task.form, per_node, task.question.expert_parallel)
     if not sizes:
         return None
     tensor = task.question.tensor or sizes[-1]
-    for nodes in range(task.pool.nodes, 65):
-        for pipeline in range(1, min(per_node * nodes // tensor, len(task.model.layers)) + 1):
-            layout = Layout(tensor, pipeline)
-            if layout.gpus <= found.layout.gpus:
-                continue
-            if accepted(task, evaluate_layout(task, layout, task.stated_offload)):
-                return "{0} such GPUs (TP {1} x PP {2})".format(layout.gpus, tensor, pipeline)
+    for pipeline in range(1, min(per_node * MOST_NODES // tensor, len(task.model.layers)) + 1):
+        layout = Layout(tensor, pipeline)
+        if layout.gpus <= found.layout.gpus or not may_fit(task, layout):
+            continue
+        if accepted(task, evaluate_layout(task, layout, task.stated_offload)):
+            return "{0} such GPUs (TP {1} x PP {2})".format(layout.gpus, tensor, pipeline)
     return None
 
 
@@ -247,6 +253,8 @@ def _smaller_format(task: Task, ranked: Sequence[Layout]) -> Optional[str]:
         form = named(name)
         smaller = task._replace(form=form, checkpoint=task.checkpoint._replace(scale=1.0))
         for layout in ranked:
+            if not may_fit(smaller, layout, 0.0):
+                continue
             if tensor_problems(task.model, form, layout.tensor, task.question.expert_parallel):
                 continue
             if accepted(smaller, evaluate_layout(smaller, layout, task.stated_offload)):
@@ -258,6 +266,12 @@ def model_warnings(task: Task) -> List[str]:
     """What the model and its format ask of the GPUs."""
     warnings = [task.checkpoint.note] if task.checkpoint.note else []
     form, model, gpu = task.form, task.model, task.gpu
+    if model.opaque:
+        warnings.append(
+            "config.json lacks heads, layers or other figures: the weights are spread evenly over {0} layers, the "
+            "tensor parallel size is taken to be any power of two, and the KV cache is unknown, so nothing is said "
+            "about context and concurrency.".format(len(model.layers))
+        )
     if gpu is not None and not form.plain:
         if gpu.capability < form.oldest:
             warnings.append(
@@ -279,7 +293,7 @@ def model_warnings(task: Task) -> List[str]:
             "Unknown encoder peak: the memory that images take while vLLM starts is not computed. Set "
             "limit_mm_per_prompt or a low max_num_seqs, or language_model_only if nobody sends images."
         )
-    if task.question.pipeline is None and task.length and task.length > model.positions and not model.stretched:
+    if task.length and task.length > model.positions and not model.stretched:
         warnings.append(
             "max_model_len {0} is beyond the {1} tokens that {2} was made for: vLLM refuses it.".format(
                 task.length, model.positions, task.question.name
@@ -297,7 +311,7 @@ def layout_warnings(task: Task, found: Fit, offload: float) -> List[str]:
             "TP {0} spans nodes of {1} GPUs: every layer waits for the network, which is slow without InfiniBand. "
             "Prefer TP inside the nodes and PP over them.".format(layout.tensor, pool.per_node)
         )
-    elif pool.per_node % layout.tensor and layout.gpus > pool.per_node:
+    elif layout.pipeline > pool.per_node // layout.tensor * pool.nodes:
         warnings.append(
             "TP {0} does not divide the {1} GPUs of a node, so one tensor parallel group spans two nodes.".format(
                 layout.tensor, pool.per_node
@@ -321,7 +335,26 @@ def layout_warnings(task: Task, found: Fit, offload: float) -> List[str]:
         fp8 = _smaller_format(task, [layout])
         if fp8:
             warnings.append("Faster than offload: {0}.".format(fp8))
-    return warnings
+    return warnings + _crowd_warning(task, found)
+
+
+def _crowd_warning(task: Task, found: Fit) -> List[str]:
+    """With all GPUs in one engine: how many engines they would make."""
+    layout = found.layout
+    if task.question.strategy != "fill" or layout.pipeline < 2 or not found.fits:
+        return []
+    for pipeline in range(1, layout.pipeline // 2 + 1):
+        smaller = Layout(layout.tensor, pipeline)
+        if not may_fit(task, smaller):
+            continue
+        if accepted(task, evaluate_layout(task, smaller, task.stated_offload)):
+            return [
+                "{0} GPUs (TP {1} x PP {2}) hold one copy of the model: these {3} would hold {4} copies, each with "
+                "requests of its own and fewer stages that wait for each other (strategy fit).".format(
+                    smaller.gpus, smaller.tensor, pipeline, layout.gpus, layout.pipeline // pipeline
+                )
+            ]
+    return []
 
 
 def _comma(items: Iterable[object]) -> str:

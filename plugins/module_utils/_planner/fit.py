@@ -8,7 +8,7 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner import activations, cache, weights
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import GIB, Settings
@@ -92,14 +92,11 @@ def evaluate(
     wanted = length if length is not None else _longest(stages, model.positions, in_flight)
     binding = _binding(stages, wanted, in_flight)
     worst = stages[binding]
-    blocks = min((stage.cache.blocks(stage.available) for stage in stages if stage.cache.groups), default=0)
+    blocks = min((stage.cache.blocks(stage.available) for stage in stages if not stage.cache.empty), default=0)
     needed = worst.cache.blocks_needed(max(1, wanted), in_flight)
     tokens = worst.cache.tokens(blocks, max(1, wanted), in_flight, settings.release)
     problem = _problem(model, settings, gpu, stages, layout)
-    room = all(
-        stage.cache.blocks_needed(max(1, wanted), in_flight) <= stage.cache.blocks(stage.available) - 1
-        for stage in stages
-    )
+    room = all(_has_room(stage, max(1, wanted), in_flight) for stage in stages)
     return Fit(
         layout=layout,
         settings=settings,
@@ -113,6 +110,13 @@ def evaluate(
         needed_gib=needed * worst.cache.bytes_per_block / GIB,
         problem=problem,
     )
+
+
+def _has_room(stage: Stage, length: int, in_flight: int) -> bool:
+    """Whether a request fits; one block is never given out."""
+    if stage.cache.empty:
+        return stage.available > 0
+    return stage.cache.blocks_needed(length, in_flight) <= stage.cache.blocks(stage.available) - 1
 
 
 def longest(found: Fit, model: Model) -> int:
@@ -143,13 +147,20 @@ def _stages(
         model, bounds, weights.Shard(layout.tensor, expert_parallel, kernel, (0, 7) <= settings.release < (0, 8)), form
     )
     value = cache.value_bytes(model, settings.kv_cache_dtype, form.cache_fp8)
+    grouped = cache.plan_cache(model, layout.tensor, value, settings)
     requested = total_bytes(gpu) * settings.utilization
     stages = []
+    # the stages in the middle are alike
+    known: Dict[activations.Place, Tuple[float, float]] = {}
     for number, ((first, after), size) in enumerate(zip(bounds, sizes)):
         last = number == layout.pipeline - 1
         place = activations.Place(layout.tensor, layout.pipeline, number == 0, last, expert_parallel)
-        peak = activations.peak_bytes(model, settings, place, length or model.positions)
-        outside = activations.outside_bytes(settings, place, gpu.nvlink)
+        if place not in known:
+            known[place] = (
+                activations.peak_bytes(model, settings, place, length or model.positions),
+                activations.outside_bytes(settings, place, gpu.nvlink),
+            )
+        peak, outside = known[place]
         graphs = activations.graph_bytes(model, settings, after - first, gpu.total_gib)
         loaded = size.total * scale
         # only decoder layers are offloaded (models/utils.py, make_layers)
@@ -165,7 +176,7 @@ def _stages(
                 graphs=graphs,
                 outside=outside,
                 available=requested - (loaded - offloaded) - peak - graphs - outside,
-                cache=cache.stage_cache(model, model.layers[first:after], layout.tensor, value, settings),
+                cache=cache.stage_cache(grouped, first, after),
             )
         )
     return stages

@@ -8,10 +8,11 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Pattern, Sequence, Tuple
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.errors import PlanError
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.errors import PlanError, label, shown
 
 # vLLM computes in 16 bit; float32 checkpoints are converted when they are loaded.
 PLAIN = 2.0
@@ -29,6 +30,8 @@ class Format(NamedTuple):
     group: int = 0
     # bytes of a scale and what comes with it (zero points)
     scale: float = 0.0
+    # bytes of a scale per output
+    row: float = 0.0
     # side of the square block that shares a scale of 4 bytes
     block: int = 0
     # matrices that are quantized: all, mlp (attention stays), experts
@@ -62,7 +65,7 @@ class Format(NamedTuple):
             return parameters * self.value + _up(inputs, self.block) * _up(outputs, self.block) * 4.0
         if self.group:
             return parameters * (self.value + self.scale / self.group)
-        return parameters * self.value
+        return parameters * self.value + outputs * self.row
 
     def quantizes(self, layer: int, layers: int, module: str) -> bool:
         """Whether a module of a decoder layer is stored in this format."""
@@ -76,17 +79,24 @@ class Format(NamedTuple):
             return False
         if not self.spared_names and not self.spared_patterns:
             return True
-        return not any(self._spares("{0}{1}.{2}".format(_LAYER, layer, name)) for name in _constituents(module))
+        return not any(
+            _is_spared("{0}{1}.{2}".format(_LAYER, layer, name), self.spared_names, self.spared_patterns)
+            for name in _constituents(module)
+        )
 
-    def _spares(self, name: str) -> bool:
-        short = name.replace(_LAYER, "layers.", 1)
-        parts = name.split(".")
-        spared = self.spared_names
-        if name in spared or parts[-1] in spared or ".".join(parts[:3]) in spared or ".".join(parts[:4]) in spared:
-            return True
-        if ".".join(parts[-2:]) in spared or parts[3] in spared:
-            return True
-        return any(pattern.search(name) or pattern.search(short) for pattern in self.spared_patterns)
+
+# Layouts ask the same again and again.
+@functools.lru_cache(maxsize=65536)
+def _is_spared(name: str, spared: FrozenSet[str], patterns: Tuple[Pattern[str], ...]) -> bool:
+    parts = name.split(".")
+    if name in spared or parts[-1] in spared or ".".join(parts[:3]) in spared or ".".join(parts[:4]) in spared:
+        return True
+    if ".".join(parts[-2:]) in spared or parts[3] in spared:
+        return True
+    short = name.replace(_LAYER, "layers.", 1)
+    return any(
+        pattern.search(name) or (pattern.pattern.startswith("^") and pattern.search(short)) for pattern in patterns
+    )
 
 
 _LAYER = "model.layers."
@@ -148,14 +158,14 @@ _ALIASES = {
 def named(name: str) -> Format:
     """A format by the name that a person or vLLM's --quantization gives it, such as int4_g128."""
     wanted = name.strip().lower().replace("-", "_")
-    group = re.match(r"^(int4|awq|gptq|w4a16)_g(\d+)$", wanted)
+    group = re.match(r"^(int4|awq|gptq|w4a16)_g([0-9]{1,6})$", wanted)
     if group:
         return _int4(int(group.group(2)))
     found = _NAMED.get(_ALIASES.get(wanted, wanted))
     if found is None:
         raise PlanError(
-            "model.quantization {0!r} is not known: give one of {1}, or leave it out and let config.json say.".format(
-                name, ", ".join(sorted(_NAMED))
+            "model.quantization {0} is not known: give one of {1}, or leave it out and let config.json say.".format(
+                shown(name), ", ".join(sorted(_NAMED))
             )
         )
     return found
@@ -167,7 +177,7 @@ def read_format(config: Mapping[str, Any], quantization: Optional[str]) -> Forma
     if stated is None and isinstance(config.get("text_config"), Mapping):
         stated = config["text_config"].get("quantization_config")
     if stated is not None and not isinstance(stated, Mapping):
-        raise PlanError("model.config.quantization_config must be a dictionary, not {0!r:.60}.".format(stated))
+        raise PlanError("model.config.quantization_config must be a dictionary, not {0}.".format(shown(stated)))
     if not quantization:
         return _from_config(stated) if stated else BF16
     wanted = named(quantization)
@@ -188,9 +198,9 @@ def _int4(group: int, bits: int = 4, zeros: bool = True) -> Format:
 
 
 def _from_config(stated: Mapping[str, Any]) -> Format:
-    method = str(stated.get("quant_method") or "").lower().replace("-", "_")
+    method = label(stated.get("quant_method"), "unknown").lower().replace("-", "_")
     reader = _READERS.get(method)
-    found = reader(stated) if reader else Format(method or "unknown", method or "unknown", PLAIN, known=False)
+    found = reader(stated) if reader else Format(method, method, PLAIN, known=False)
     names, patterns = _spared(stated)
     return found._replace(spared_names=names, spared_patterns=patterns, stated=True, cache_fp8=_caches_fp8(stated))
 
@@ -202,9 +212,16 @@ def _read_fp8(stated: Mapping[str, Any]) -> Format:
 def _read_int4(stated: Mapping[str, Any]) -> Format:
     bits = stated.get("bits", stated.get("w_bit", 4))
     group = stated.get("group_size", stated.get("q_group_size", 128))
-    if bits not in (4, 8) or not isinstance(group, int):
+    size = _group_size(group)
+    if bits not in (4, 8) or size is None:
+        bits = label(bits, "")
         return Format("int{0}".format(bits), "{0}-bit integers".format(bits), PLAIN, known=False)
-    return _int4(group, bits)
+    return _int4(size, bits)
+
+
+def _group_size(size: object) -> Optional[int]:
+    """The group size if it is one; -1 is one group per row."""
+    return size if isinstance(size, int) and not isinstance(size, bool) and -1 <= size <= 10**6 else None
 
 
 def _read_bitsandbytes(stated: Mapping[str, Any]) -> Format:
@@ -214,8 +231,9 @@ def _read_bitsandbytes(stated: Mapping[str, Any]) -> Format:
 def _read_modelopt(stated: Mapping[str, Any]) -> Format:
     nested = stated.get("quantization")
     algorithm = stated.get("quant_algo") or (nested.get("quant_algo") if isinstance(nested, Mapping) else None) or "FP8"
+    name = label(algorithm, "modelopt")
     return {"NVFP4": _NAMED["nvfp4"], "FP8": _FP8, "MXFP8": _NAMED["mxfp8"], "FP8_PB_WO": _NAMED["fp8_block"]}.get(
-        str(algorithm).upper(), Format(str(algorithm).lower(), str(algorithm), PLAIN, known=False)
+        name.upper(), Format(name.lower(), name, PLAIN, known=False)
     )
 
 
@@ -230,15 +248,16 @@ def _read_compressed_tensors(stated: Mapping[str, Any]) -> Format:
     if weights is None:
         return Format("compressed_tensors", "compressed-tensors", PLAIN, known=False)
     bits, kind, size = weights.get("num_bits"), weights.get("type"), weights.get("group_size")
+    row = 4.0 if weights.get("strategy") == "channel" else 0.0
     if kind == "float" and bits == 8:
-        return _NAMED["fp8_block"] if weights.get("strategy") == "block" else _FP8
+        return _NAMED["fp8_block"] if weights.get("strategy") == "block" else _FP8._replace(row=row)
     if kind == "float" and bits == 4:
         return _NAMED["mxfp4" if size == 32 else "nvfp4"]._replace(scope="all")
     if kind == "int" and bits in (4, 8):
         packed = str(stated.get("format", "")).startswith("pack")
         if bits == 8 and not packed:
-            return _NAMED["int8"]
-        return _int4(size if isinstance(size, int) else 0, bits, zeros=not weights.get("symmetric", True))
+            return _NAMED["int8"]._replace(row=row)
+        return _int4(_group_size(size) or 0, bits, zeros=not weights.get("symmetric", True))
     return Format("compressed_tensors", "compressed-tensors", PLAIN, known=False)
 
 
@@ -270,13 +289,26 @@ def _spared(stated: Mapping[str, Any]) -> Tuple[FrozenSet[str], Tuple[Pattern[st
                 patterns += _compiled("^" + re.escape(item).replace(r"\*", ".*"))
             else:
                 names.append(re.sub(r"^model\.language_model\.|^language_model\.model\.", "model.", item))
-    return frozenset(names), tuple(patterns)
+    return frozenset(names), tuple(patterns[:_MOST_PATTERNS])
+
+
+# Expressions come with a model that anybody may have published, so those that could take for ever are left out: a
+# repeated group that itself repeats something, or many repetitions.
+_RUNAWAY = re.compile(r"[*+}?]\)*[^()]*\)[*+{]")
+_MOST_REPEATS = 5
+_LONGEST_PATTERN = 400
+# The largest models list some thousand modules by name, and a few expressions.
+_MOST_PATTERNS = 64
 
 
 def _compiled(expression: str) -> List[Pattern[str]]:
+    expression = re.sub(r"(\.\*)+", ".*", expression)
+    repeats = sum(expression.count(sign) for sign in "*+{")
+    if len(expression) > _LONGEST_PATTERN or repeats > _MOST_REPEATS or _RUNAWAY.search(expression):
+        return []
     try:
         return [re.compile(expression)]
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return []
 
 

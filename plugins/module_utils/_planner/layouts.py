@@ -8,6 +8,7 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
+import math
 from typing import List, NamedTuple, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.formats import Format
@@ -143,4 +144,11 @@ _TITLES = {
 
 def legal_tensor_sizes(model: Model, form: Format, limit: int, expert_parallel: bool = False) -> List[int]:
     """The tensor parallel sizes up to a limit that vLLM accepts."""
-    return [size for size in range(1, limit + 1) if not tensor_problems(model, form, size, expert_parallel)]
+    divisors = [size for size in _divisors(model.heads) if size <= limit]
+    return [size for size in divisors if not tensor_problems(model, form, size, expert_parallel)]
+
+
+def _divisors(number: int) -> List[int]:
+    """Every size has to divide the heads, of which a broken config.json may claim millions."""
+    small = [size for size in range(1, math.isqrt(number) + 1) if number % size == 0]
+    return sorted({*small, *(number // size for size in small)})

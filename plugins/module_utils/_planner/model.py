@@ -8,10 +8,25 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner import families
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.errors import PlanError
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.errors import PlanError, label, shown
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.figures import (
+    CHOSEN,
+    EXPERTS,
+    HEADS,
+    HIDDEN,
+    KV_HEADS,
+    LARGEST,
+    LAYERS,
+    POSITIONS,
+    VOCAB,
+    WIDTH,
+    figure,
+    flag,
+)
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.vision import Vision, is_multimodal, read_vision
 
 
 class Attention(NamedTuple):
@@ -59,13 +74,8 @@ class Recurrence(NamedTuple):
     key_dim: int
     value_dim: int
     kernel: int
-
-
-class Vision(NamedTuple):
-    """A vision tower, as far as its weights go."""
-
-    parameters: int
-    heads: int
+    # bytes of a value of the state; the convolution's are always of 16 bit
+    state_value: float = 2.0
 
 
 class Layer(NamedTuple):
@@ -97,7 +107,7 @@ class Model(NamedTuple):
     gated: bool
     qkv_bias: bool
     biases: bool
-    norms: int
+    family: families.Traits
     q_gate: bool
     latent: Optional[Latent]
     experts: Optional[Experts]
@@ -106,6 +116,8 @@ class Model(NamedTuple):
     multimodal: bool
     layers: Tuple[Layer, ...]
     skipped_layers: int
+    # whether config.json tells so little that the layers are made up, see standin.py
+    opaque: bool = False
 
     @property
     def window_layers(self) -> int:
@@ -113,17 +125,11 @@ class Model(NamedTuple):
         return sum(layer.attention.kind in ("sliding", "chunked") for layer in self.layers)
 
 
-# The names that configurations use for the same figure, the common one first.
-HIDDEN = ("hidden_size", "n_embd", "d_model", "dim")
-HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
-KV_HEADS = ("num_key_value_heads", "n_head_kv", "num_kv_heads", "multi_query_group_num")
-LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
-WIDTH = ("intermediate_size", "ffn_dim", "ffn_hidden_size", "n_inner", "mlp_hidden_size")
-VOCAB = ("vocab_size", "padded_vocab_size")
-POSITIONS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "n_ctx")
-EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
-CHOSEN = ("num_experts_per_tok", "experts_per_token", "num_experts_per_token", "moe_topk", "moe_top_k")
 _TEXT_CONFIGS = ("text_config", "llm_config", "language_config", "thinker_config")
+
+
+# The deepest published model has 126 layers.
+MOST_LAYERS = 400
 
 
 def read_model(config: Mapping[str, Any]) -> Model:
@@ -133,8 +139,8 @@ def read_model(config: Mapping[str, Any]) -> Model:
             "The model has no config.json, so its layers and heads are unknown: vLLM serves repositories in the "
             "transformers format; check llmserve_model and llmserve_model_revision."
         )
-    text = families.with_defaults(_text_config(config), config)
-    architecture = _architecture(config)
+    text = families.with_defaults(text_config(config), config)
+    architecture = architecture_of(config)
     hidden = figure(text, HIDDEN, required=True)
     heads = figure(text, HEADS, required=True)
     count = figure(text, LAYERS, required=True)
@@ -144,8 +150,8 @@ def read_model(config: Mapping[str, Any]) -> Model:
     head_dim = figure(text, ("head_dim",)) or max(1, hidden // heads)
     experts = _experts(text)
     width = figure(text, WIDTH) or (0 if experts else 4 * hidden)
-    model_type = str(text.get("model_type") or "")
-    family = families.traits(model_type, architecture)
+    model_type = label(text.get("model_type"), "")
+    family = families.traits(text, architecture)
     layers = _layers(
         text, count, Attention("full", heads, kv_heads, head_dim), latent=latent, experts=experts, width=width
     )
@@ -157,31 +163,31 @@ def read_model(config: Mapping[str, Any]) -> Model:
         known=family.known,
         hidden=hidden,
         vocab=vocab,
-        tied=_flag(text, "tie_word_embeddings", _flag(config, "tie_word_embeddings", False)),
+        tied=flag(text, "tie_word_embeddings", flag(config, "tie_word_embeddings", False)),
         positions=positions,
         stretched=bool(text.get("rope_scaling") or _scaled(text.get("rope_parameters"))),
-        rope_rows=() if family.learned_positions else _rope_rows(text, head_dim, latent, positions),
-        learned_positions=positions + family.learned_positions if family.learned_positions else 0,
+        rope_rows=() if family.learns_positions else _rope_rows(text, head_dim, latent, positions),
+        learned_positions=positions + family.spare_positions if family.learns_positions else 0,
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
         width=width,
         gated=family.gated,
-        qkv_bias=_flag(text, "attention_bias", family.qkv_bias) or _flag(text, "qkv_bias", False),
-        biases=_flag(text, "mlp_bias", family.biases),
-        norms=family.norms,
-        q_gate=_flag(text, "attn_output_gate", family.q_gate),
+        qkv_bias=flag(text, "attention_bias", family.qkv_bias) or flag(text, "qkv_bias", False),
+        biases=flag(text, "mlp_bias", family.biases),
+        family=family,
+        q_gate=flag(text, "attn_output_gate", family.q_gate),
         latent=latent,
         experts=experts,
         recurrence=_recurrence(text),
-        vision=_vision(vision, architecture, hidden) if isinstance(vision, Mapping) and vision else None,
-        multimodal=_is_multimodal(config),
+        vision=read_vision(vision, architecture, hidden) if isinstance(vision, Mapping) and vision else None,
+        multimodal=is_multimodal(config),
         layers=layers,
         skipped_layers=figure(text, ("num_nextn_predict_layers", "mtp_num_hidden_layers"), minimum=0) or 0,
     )
 
 
-def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     if any(name in config for name in HEADS):
         return config
     for key in _TEXT_CONFIGS:
@@ -189,58 +195,22 @@ def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
         if nested is None:
             continue
         if not isinstance(nested, Mapping):
-            raise PlanError("model.config.{0} must be a dictionary, not {1}.".format(key, _shown(nested)))
-        return _text_config(nested)
+            raise PlanError("model.config.{0} must be a dictionary, not {1}.".format(key, shown(nested)))
+        return text_config(nested)
     return config
 
 
-def _architecture(config: Mapping[str, Any]) -> str:
+def architecture_of(config: Mapping[str, Any]) -> str:
     names = config.get("architectures")
     if names is None:
-        return str(config.get("model_type") or "unknown")
+        return label(config.get("model_type"), "unknown")
     if not isinstance(names, (list, tuple)) or not names or not isinstance(names[0], str):
         raise PlanError(
             "model.config.architectures must be a list of class names such as ['LlamaForCausalLM'], not {0}.".format(
-                _shown(names)
+                shown(names)
             )
         )
-    return names[0]
-
-
-def figure(config: Mapping[str, Any], names: Sequence[str], required: bool = False, minimum: int = 1) -> int:
-    """A whole number by the first of its names that is there; 0 when none is."""
-    for name in names:
-        value = config.get(name)
-        if value is None:
-            continue
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise PlanError(
-                "model.config.{0} must be a whole number of at least {1}, not {2}: check the model's "
-                "config.json.".format(name, minimum, _shown(value))
-            )
-        return value
-    if required:
-        raise PlanError(
-            "model.config has no {0} (model_type {1!r}), so the model cannot be planned: check that config.json is "
-            "that of a language model which vLLM serves.".format(names[0], config.get("model_type"))
-        )
-    return 0
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _flag(config: Mapping[str, Any], name: str, default: bool) -> bool:
-    value = config.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise PlanError("model.config.{0} must be true or false, not {1}.".format(name, _shown(value)))
-    return value
+    return label(names[0], "unknown")
 
 
 def _latent(text: Mapping[str, Any]) -> Optional[Latent]:
@@ -285,6 +255,7 @@ def _recurrence(text: Mapping[str, Any]) -> Optional[Recurrence]:
         figure(text, ("linear_key_head_dim",)) or 128,
         figure(text, ("linear_value_head_dim",)) or 128,
         figure(text, ("linear_conv_kernel_dim",)) or 4,
+        families.state_value(text),
     )
 
 
@@ -297,8 +268,10 @@ def _layers(
     experts: Optional[Experts],
     width: int,
 ) -> Tuple[Layer, ...]:
-    if count > 10000:
-        raise PlanError("model.config.num_hidden_layers is {0}: no model has so many layers.".format(count))
+    if count > MOST_LAYERS:
+        raise PlanError(
+            "model.config.num_hidden_layers is {0}: no model has more than {1} layers.".format(count, MOST_LAYERS)
+        )
     kinds = families.attention_kinds(text, count)
     window = figure(text, ("sliding_window",), minimum=0)
     chunk = figure(text, ("attention_chunk_size",), minimum=0)
@@ -340,7 +313,10 @@ def _rope_rows(
 ) -> Tuple[Tuple[int, int], ...]:
     """Rows and width of every table of cosines and sines."""
     width = latent.rope_dim if latent else head_dim
-    part = text.get("partial_rotary_factor", text.get("rotary_pct"))
+    parameters = text.get("rope_parameters")
+    part = parameters.get("partial_rotary_factor") if isinstance(parameters, Mapping) else None
+    part = text.get("partial_rotary_factor", text.get("rotary_pct", part))
+    width = min(width, figure(text, ("rotary_dim",)) or width)
     if isinstance(part, (int, float)) and not isinstance(part, bool) and 0 < part < 1 and not latent:
         width = int(width * part)
     scaling = text.get("rope_scaling") or text.get("rope_parameters")
@@ -348,6 +324,9 @@ def _rope_rows(
     if isinstance(scaling, Mapping):
         rows = _scaled_rows(scaling, positions)
     tables = [(rows, width)]
+    if latent and latent.index_heads:
+        # the index of sparse attention turns its keys in another order
+        tables.append((rows, width))
     if families.has_local_rope(text):
         tables.append((positions, head_dim))
         wide = figure(text, ("global_head_dim",))
@@ -365,31 +344,6 @@ def _scaled_rows(scaling: Mapping[str, Any], positions: int) -> int:
     if kind == "linear":
         return int(positions * factor)
     original = scaling.get("original_max_position_embeddings")
-    if kind in ("yarn", "deepseek_yarn") and isinstance(original, int) and original > 0:
+    if kind in ("yarn", "deepseek_yarn") and isinstance(original, int) and 0 < original <= LARGEST:
         return int(original * factor)
     return positions
-
-
-def _is_multimodal(config: Mapping[str, Any]) -> bool:
-    return any(config.get(key) for key in ("vision_config", "audio_config", "vision_tower", "audio_encoder"))
-
-
-def _vision(config: Mapping[str, Any], architecture: str, hidden: int) -> Vision:
-    """The parameters of a vision transformer; small beside the language model, so an estimate is enough."""
-    embed = figure(config, ("embed_dim",)) or figure(config, ("hidden_size", "width"))
-    depth = figure(config, ("num_hidden_layers", "depth", "layers"))
-    if not embed or not depth:
-        return Vision(0, 1)
-    ratio = config.get("mlp_ratio")
-    width = figure(config, ("intermediate_size",))
-    if not width:
-        width = int(embed * ratio) if isinstance(ratio, (int, float)) and ratio > 0 else 4 * embed
-    matrices = 3 if families.vision_is_gated(config, architecture) else 2
-    parameters = depth * (4 * embed * embed + matrices * embed * width)
-    out = figure(config, ("out_hidden_size",)) or (figure(config, ("hidden_size",)) if config.get("embed_dim") else 0)
-    if out:
-        # the merger joins four patches and projects them to the language model
-        parameters += (4 * embed) * (4 * embed) + 4 * embed * out
-    else:
-        parameters += embed * hidden + (hidden * hidden + 4 * embed * embed if matrices == 3 else 0)
-    return Vision(parameters, figure(config, ("num_attention_heads", "num_heads")) or 1)

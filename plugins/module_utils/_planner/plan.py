@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner import findings
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import GIB
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.errors import PlanError
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.explain import Choice, describe
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.fit import Fit
@@ -27,6 +26,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._planner.task import
     accepted,
     evaluate_layout,
     make_task,
+    may_fit,
 )
 
 __all__ = ["PlanError", "make_plan"]
@@ -91,7 +91,8 @@ def _choose(task: Task, ranked: Sequence[Layout]) -> Choice:
     tried: List[Fit] = []
     offload = task.stated_offload
     for layout in ranked:
-        if not _may_fit(task, layout):
+        # the computed weights may be a little too much, the refusal must be sure
+        if not may_fit(task, layout):
             continue
         found = evaluate_layout(task, layout, offload)
         if accepted(task, found):
@@ -108,12 +109,6 @@ def _choose(task: Task, ranked: Sequence[Layout]) -> Choice:
         tried = [evaluate_layout(task, max(ranked, key=lambda item: (item.gpus, -item.pipeline)), offload)]
     best = max(tried, key=lambda item: min(stage.available for stage in item.stages))
     return Choice(best.layout, best._replace(fits=False), offload, ())
-
-
-def _may_fit(task: Task, layout: Layout) -> bool:
-    """A cheap bound, so that hundreds of layouts cost nothing: the mean of the weights has to fit."""
-    assert task.gpu is not None
-    return task.checkpoint.total * 0.9 / layout.gpus <= (task.gpu.total_gib + task.stated_offload) * GIB
 
 
 def _rivals(ranked: Sequence[Layout], chosen: Layout) -> List[Layout]:

@@ -8,18 +8,25 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ansible_collections.llmserve.vllm.plugins.module_utils import _gpu_models
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner import gpus
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import NEWEST, Release
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.errors import PlanError
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.errors import PlanError, label, shown
 
 # A config.json has a few kB; lists of spared modules make it some hundred.
 MAX_CONFIG_KEYS = 200000
+# 100,000 GPUs with what gpu_info tells of each.
+MAX_NODE_KEYS = 20000000
+# No containers are nested deeper in any of what is read here.
+MAX_DEPTH = 64
 MAX_GPUS = 100000
+# No count of anything is larger, bytes of weights included (a petabyte); what is, would only overflow later.
+MAX_NUMBER = 10**15
+# Nor is any GPU or host: a pebibyte, in MiB.
+MAX_AMOUNT = 1024.0**3
 # What is assumed of a GPU whose model and capability nobody told.
 UNKNOWN_CAPABILITY = (8, 0)
 
@@ -93,47 +100,75 @@ def read_question(options: Mapping[str, Any]) -> Question:
     config = model.get("config")
     if not isinstance(config, Mapping):
         raise PlanError("model.config must be the content of the model's config.json, a dictionary.")
-    _check_size(config)
+    _check_size(config, "model.config", MAX_CONFIG_KEYS)
+    _check_size(options.get("nodes"), "nodes", MAX_NODE_KEYS)
     length = options.get("max_model_len")
-    if isinstance(length, str):
-        length = _length(length)
+    length = _length(length) if isinstance(length, str) and length else _whole(options, "max_model_len")
     offload = options.get("cpu_offload_gb")
-    version = str(options.get("vllm_version") or "")
+    version = _text(options, "vllm_version", "")
     return Question(
-        name=str(model.get("name") or "the model"),
+        name=label(model.get("name"), "the model"),
         config=config,
         weights_bytes=_whole(model, "weights_bytes", "model."),
-        weights_source=str(model.get("weights_source") or "given"),
+        weights_source=label(model.get("weights_source"), "given"),
         download_bytes=_whole(model, "download_bytes", "model.", minimum=0),
-        quantization=str(model["quantization"]) if model.get("quantization") else None,
+        quantization=_text(model, "quantization", "", "model.") or None,
         nodes=read_nodes(options.get("nodes")),
-        strategy=str(options.get("strategy") or "fill"),
+        strategy=_strategy(options),
         release=parse_version(version),
         version=version or "{0}.{1}".format(*NEWEST),
         gpu_memory_utilization=_fraction(options, "gpu_memory_utilization"),
-        max_model_len=length if isinstance(length, str) else _whole(options, "max_model_len"),
+        max_model_len=length,
         max_num_seqs=_whole(options, "max_num_seqs"),
         max_num_batched_tokens=_whole(options, "max_num_batched_tokens"),
-        kv_cache_dtype=str(options.get("kv_cache_dtype") or "auto"),
-        enforce_eager=bool(options.get("enforce_eager")),
+        kv_cache_dtype=_text(options, "kv_cache_dtype", "auto"),
+        enforce_eager=_flag(options, "enforce_eager", False),
         cpu_offload_gb=_offload(offload),
         tensor=_whole(options, "tensor_parallel_size"),
         pipeline=_whole(options, "pipeline_parallel_size"),
-        expert_parallel=bool(options.get("enable_expert_parallel")),
-        async_scheduling=options.get("async_scheduling") is not False,
+        expert_parallel=_flag(options, "enable_expert_parallel", False),
+        async_scheduling=_flag(options, "async_scheduling", True),
         rates=_rates(options),
     )
+
+
+def _text(options: Mapping[str, Any], name: str, default: str, where: str = "") -> str:
+    value = options.get(name)
+    if value is None or value == "":
+        return default
+    if not isinstance(value, str) or len(value) > 100 or not value.isprintable():
+        raise PlanError("{0}{1} must be a short text, not {2}.".format(where, name, shown(value)))
+    return value
+
+
+def _strategy(options: Mapping[str, Any]) -> str:
+    value = _text(options, "strategy", "fill")
+    if value not in ("fill", "fit"):
+        raise PlanError("strategy must be fill or fit, not {0}.".format(shown(value)))
+    return value
+
+
+def _flag(options: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = options.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise PlanError("{0} must be true or false, not {1}.".format(name, shown(value)))
+    return value
 
 
 def _rates(options: Mapping[str, Any]) -> Rates:
     download = _amount(options, "download_mb_s")
     load = _amount(options, "load_gb_s")
+    for name, rate in (("download_mb_s", download), ("load_gb_s", load)):
+        if 0 < rate < 1e-6:
+            raise PlanError("{0} must be a rate that something ends at, not {1}.".format(name, shown(rate)))
     return Rates(download or ASSUMED_DOWNLOAD_MB_S, load or ASSUMED_LOAD_GB_S, bool(download), bool(load))
 
 
 def parse_version(text: str) -> Optional[Release]:
     """The release in a version such as 0.8.5.post1 or v0.33.0-cu130; None when there is none."""
-    match = re.match(r"^\s*[v~]?(\d+)\.(\d+)(?:\.(\d+))?", text)
+    match = re.match(r"^\s*[v~]?([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?", text)
     if not match:
         return None
     return tuple(int(part or 0) for part in match.groups())
@@ -144,13 +179,13 @@ def _length(text: str) -> Union[int, str]:
     wanted = text.strip()
     if wanted.lower() in ("auto", "-1"):
         return "auto"
-    match = re.match(r"^(\d+(?:\.\d+)?)([kKmM]?)$", wanted)
+    match = re.match(r"^(\d{1,15}(?:\.\d{1,9})?)([kKmM]?)$", wanted)
     if not match:
         raise PlanError(
-            "max_model_len must be a number of tokens such as 32768 or 32K, or auto, not {0!r}.".format(text)
+            "max_model_len must be a number of tokens such as 32768 or 32K, or auto, not {0}.".format(shown(text))
         )
     factor = {"": 1, "k": 1000, "K": 1024, "m": 1000**2, "M": 1024**2}[match.group(2)]
-    return _positive(int(float(match.group(1)) * factor), "max_model_len")
+    return _bounded(int(float(match.group(1)) * factor), "max_model_len", 1)
 
 
 def _offload(value: object) -> Union[float, str]:
@@ -163,16 +198,18 @@ def _offload(value: object) -> Union[float, str]:
             value = float(value)
         except ValueError:
             raise PlanError(
-                "cpu_offload_gb must be a number of GiB per GPU or auto, not {0!r}.".format(value)
+                "cpu_offload_gb must be a number of GiB per GPU or auto, not {0}.".format(shown(value))
             ) from None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 100000:
-        raise PlanError("cpu_offload_gb must be a number of GiB per GPU or auto, not {0!r}.".format(value))
+        raise PlanError("cpu_offload_gb must be a number of GiB per GPU or auto, not {0}.".format(shown(value)))
     return float(value)
 
 
-def _positive(value: int, name: str) -> int:
-    if value < 1:
-        raise PlanError("{0} must be at least 1, not {1}.".format(name, value))
+def _bounded(value: int, name: str, minimum: int) -> int:
+    if value < minimum:
+        raise PlanError("{0} must be at least {1}, not {2}.".format(name, minimum, shown(value)))
+    if value > MAX_NUMBER:
+        raise PlanError("{0} must be at most {1}, not {2}.".format(name, MAX_NUMBER, shown(value)))
     return value
 
 
@@ -180,13 +217,11 @@ def _whole(options: Mapping[str, Any], name: str, where: str = "", minimum: int 
     value = options.get(name)
     if value is None or value == "":
         return None
-    if isinstance(value, str) and re.match(r"^-?\d+$", value.strip()):
+    if isinstance(value, str) and re.match(r"^-?[0-9]{1,30}$", value.strip()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise PlanError("{0}{1} must be a whole number, not {2!r:.60}.".format(where, name, value))
-    if value < minimum:
-        raise PlanError("{0}{1} must be at least {2}, not {3}.".format(where, name, minimum, value))
-    return value
+        raise PlanError("{0}{1} must be a whole number, not {2}.".format(where, name, shown(value)))
+    return _bounded(value, where + name, minimum)
 
 
 def _amount(options: Mapping[str, Any], name: str, where: str = "") -> float:
@@ -197,9 +232,11 @@ def _amount(options: Mapping[str, Any], name: str, where: str = "") -> float:
         try:
             value = float(value)
         except ValueError:
-            raise PlanError("{0}{1} must be a number, not {2!r:.60}.".format(where, name, value)) from None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-        raise PlanError("{0}{1} must be a number that is not negative, not {2!r:.60}.".format(where, name, value))
+            raise PlanError("{0}{1} must be a number, not {2}.".format(where, name, shown(value))) from None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_AMOUNT:
+        raise PlanError(
+            "{0}{1} must be a number from 0 to {2:g}, not {3}.".format(where, name, MAX_AMOUNT, shown(value))
+        )
     return float(value)
 
 
@@ -212,26 +249,28 @@ def _fraction(options: Mapping[str, Any], name: str) -> Optional[float]:
     return value
 
 
-def _check_size(config: Mapping[str, Any]) -> None:
-    """Refuse what is no config.json before anything walks through it."""
+def _check_size(content: object, name: str, limit: int) -> None:
+    """Refuse what cannot be meant before anything walks through it."""
     seen = 0
-    stack: List[Any] = [config]
+    stack: List[Tuple[Any, int]] = [(content, 0)]
     while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            stack.extend(item.values())
-            seen += len(item)
-        elif isinstance(item, (list, tuple)):
-            stack.extend(item)
-            seen += len(item)
-        elif isinstance(item, str):
+        item, depth = stack.pop()
+        if isinstance(item, str):
             seen += len(item) // 100
-        if seen > MAX_CONFIG_KEYS:
-            raise PlanError(
-                "model.config has more than {0} entries: that is not the config.json of a model (a few kB).".format(
-                    MAX_CONFIG_KEYS
-                )
-            )
+            continue
+        if not isinstance(item, (Mapping, list, tuple)):
+            continue
+        if depth > MAX_DEPTH:
+            raise PlanError("{0} is nested more than {1} levels deep: that cannot be right.".format(name, MAX_DEPTH))
+        seen += len(item)
+        if seen > limit:
+            break
+        inner = item.values() if isinstance(item, Mapping) else item
+        stack.extend((part, depth + 1) for part in inner if isinstance(part, (str, Mapping, list, tuple)))
+    if seen > limit:
+        raise PlanError(
+            "{0} has more than {1} entries: that cannot be right (a config.json has a few kB).".format(name, limit)
+        )
 
 
 def read_nodes(nodes: object) -> Tuple[Node, ...]:
@@ -239,21 +278,21 @@ def read_nodes(nodes: object) -> Tuple[Node, ...]:
     if nodes is None:
         return ()
     if not isinstance(nodes, Sequence) or isinstance(nodes, str):
-        raise PlanError("nodes must be a list of hosts, not {0!r:.60}.".format(nodes))
+        raise PlanError("nodes must be a list of hosts, not {0}.".format(shown(nodes)))
     found = []
     known: dict = {}
     total = 0
     for number, node in enumerate(nodes, start=1):
         if not isinstance(node, Mapping):
             raise PlanError(
-                "nodes[{0}] must be a dictionary with name and gpus, not {1!r:.60}.".format(number - 1, node)
+                "nodes[{0}] must be a dictionary with name and gpus, not {1}.".format(number - 1, shown(node))
             )
-        name = str(node.get("name") or "node {0}".format(number))
+        name = label(node.get("name"), "node {0}".format(number))
         listed = node.get("gpus")
         listed = [] if listed is None else listed
         if not isinstance(listed, Sequence) or isinstance(listed, str):
             raise PlanError(
-                "The gpus of {0} must be a list with one entry per GPU, not {1!r:.60}.".format(name, listed)
+                "The gpus of {0} must be a list with one entry per GPU, not {1}.".format(name, shown(listed))
             )
         total += len(listed)
         if total > MAX_GPUS:
@@ -271,7 +310,7 @@ def read_nodes(nodes: object) -> Tuple[Node, ...]:
 
 def _gpu(item: object, node: str, known: dict) -> Gpu:
     if not isinstance(item, Mapping):
-        raise PlanError("A GPU of {0} must be a dictionary with name and memory, not {1!r:.60}.".format(node, item))
+        raise PlanError("A GPU of {0} must be a dictionary with name and memory, not {1}.".format(node, shown(item)))
     key = tuple(repr(item.get(field)) for field in _GPU_FIELDS)
     if key not in known:
         known[key] = _read_gpu(item, node)
@@ -293,7 +332,7 @@ _GPU_FIELDS = (
 
 def _read_gpu(item: Mapping[str, Any], node: str) -> Gpu:
     where = "{0}: gpus[].".format(node)
-    name = str(item.get("name") or "unknown GPU")
+    name = label(item.get("name"), "unknown GPU")
     model = gpus.lookup(name)
     total = _amount(item, "total_memory_gib", where)
     mib = _amount(item, "memory_total_mib", where)
@@ -320,5 +359,5 @@ def _read_gpu(item: Mapping[str, Any], node: str) -> Gpu:
 
 
 def _capability(value: object) -> Tuple[int, int]:
-    match = re.match(r"^(\d+)\.(\d+)$", str(value))
+    match = re.match(r"^([0-9]{1,3})\.([0-9]{1,3})$", str(value))
     return (int(match.group(1)), int(match.group(2))) if match else UNKNOWN_CAPABILITY

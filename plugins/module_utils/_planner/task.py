@@ -10,16 +10,21 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Tuple
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner import engine
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner import cache, engine
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.checkpoint import Checkpoint, weigh
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.fit import Fit, evaluate
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.formats import Format, read_format
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts import Layout, Pool
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.model import Model, read_model
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.model import Model
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.question import Gpu, Question
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.standin import read_any_model
 
 # max_model_len auto: a layout that holds less than this is not worth serving on (or less than the model was made for).
 AUTO_LENGTH = 8192
+
+
+# Of a checkpoint at least this is loaded, whatever it holds besides (layers for MTP, a second head).
+SURE_SHARE = 0.9
 
 
 class Task(NamedTuple):
@@ -54,7 +59,7 @@ class Task(NamedTuple):
 
 def make_task(question: Question) -> Task:
     """Read the model and find the GPUs that can be used."""
-    model = read_model(question.config)
+    model = read_any_model(question.config, question.weights_bytes)
     form = read_format(question.config, question.quantization)
     pool, gpu = _pool(question)
     return Task(question, model, form, weigh(model, form, question), pool, gpu)
@@ -112,3 +117,24 @@ def evaluate_layout(task: Task, layout: Layout, offload: float, length: Optional
 def accepted(task: Task, found: Fit) -> bool:
     """Whether a layout holds what was asked for."""
     return found.fits and found.length >= task.least
+
+
+def may_fit(task: Task, layout: Layout, weights: Optional[float] = None) -> bool:
+    """A bound that costs nothing, so that hundreds of layouts do not: the mean over the GPUs has to fit.
+
+    Counted are bytes of weights (the checkpoint's where none are given) and, of the cache, the layers that keep the whole context.
+    """
+    assert task.gpu is not None
+    if weights is None:
+        weights = task.checkpoint.total * SURE_SHARE
+    settings = settings_of(task)
+    size = cache.value_bytes(task.model, settings.kv_cache_dtype, task.form.cache_fp8)
+    grouped = cache.plan_cache(task.model, layout.tensor, size, settings)
+    whole = sum(
+        grouped.token_bytes[index]
+        for group, members in zip(grouped.groups, grouped.members)
+        if group.kind == "full"
+        for index in members
+    )
+    mean = weights / layout.gpus + whole * task.least / layout.pipeline
+    return mean <= (task.gpu.total_gib * settings.utilization + task.stated_offload) * engine.GIB

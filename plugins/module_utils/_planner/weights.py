@@ -8,12 +8,17 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
+import functools
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.formats import PLAIN, Format
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.model import Attention, Layer, Model
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.padding import expert_padding
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.vectors import layer_vectors
 
+# W_UK and W_UV of MLA (quant_utils.py, get_and_maybe_dequant_weights): views of kv_b_proj where that is in 16 bit (GLM
+# 4.7 Flash loads 55.87 GiB; 55.77 computed so, 56.18 with a copy), an unpacked copy where it is quantized.
+ABSORBED = "absorbed"
 # vLLM pads the vocabulary to a multiple of this (vocab_parallel_embedding.py, DEFAULT_VOCAB_PADDING_SIZE).
 VOCAB_PADDING = 64
 
@@ -29,6 +34,8 @@ class Matrix(NamedTuple):
     bias: bool = False
     # never quantized, whatever the format says
     plain: bool = False
+    # bytes of a value where it is not quantized
+    value: float = PLAIN
     # how tensor parallelism cuts it: inputs, outputs, or not at all
     split: str = "outputs"
 
@@ -101,8 +108,8 @@ def _latent_matrices(model: Model, attention: Attention, shard: Shard) -> List[M
     up = latent.nope_dim + latent.value_dim
     matrices.append(Matrix("self_attn.kv_b_proj", latent.kv_rank, heads * up))
     matrices.append(Matrix("self_attn.o_proj", heads * latent.value_dim, hidden, split="inputs"))
-    # the same once more in 16 bit, for decoding in the compressed space (mla process_weights_after_loading: W_UK, W_UV)
-    matrices.append(Matrix("absorbed", latent.kv_rank, heads * up, plain=True))
+    # once more in 16 bit, for decoding in the compressed space (mla process_weights_after_loading: W_UK, W_UV)
+    matrices.append(Matrix(ABSORBED, latent.kv_rank, heads * up, plain=True))
     if shard.absorbs:
         queries = latent.q_rank or hidden
         matrices.append(Matrix("self_attn.absorbed", queries, heads * latent.kv_rank))
@@ -148,7 +155,7 @@ def _mlp_matrices(model: Model, layer: Layer, shard: Shard, form: Format) -> Lis
     matrices = [
         Matrix("mlp.experts", rows, ups * width, count, bias=model.biases),
         Matrix("mlp.experts", width, rows, count, bias=model.biases, split="inputs"),
-        Matrix("mlp.gate", hidden, experts.number, plain=True, split="none"),
+        Matrix("mlp.gate", hidden, experts.number, plain=True, value=model.family.router, split="none"),
     ]
     if experts.shared_width:
         shared = experts.shared_width / tensor
@@ -164,7 +171,7 @@ def matrix_bytes(matrix: Matrix, form: Format, quantized: bool) -> float:
     if quantized and not matrix.plain:
         each = form.matrix_bytes(matrix.inputs, matrix.outputs)
     else:
-        each = matrix.inputs * matrix.outputs * PLAIN
+        each = matrix.inputs * matrix.outputs * matrix.value
     if matrix.bias:
         each += matrix.outputs * PLAIN
     return each * matrix.copies
@@ -175,9 +182,14 @@ def layer_bytes(model: Model, index: int, shard: Shard, form: Format) -> float:
     layer = model.layers[index]
     total = 0.0
     for matrix in layer_matrices(model, layer, shard, form):
-        quantized = not form.plain and form.quantizes(index, len(model.layers), matrix.module)
-        total += matrix_bytes(matrix, form, quantized)
-    return total + model.norms * model.hidden * PLAIN
+        quantized = not form.plain and form.quantizes(index, len(model.layers), _listed_as(matrix))
+        if quantized or matrix.module != ABSORBED:
+            total += matrix_bytes(matrix, form, quantized)
+    return total + layer_vectors(model, layer, shard.tensor)
+
+
+def _listed_as(matrix: Matrix) -> str:
+    return "self_attn.kv_b_proj" if matrix.module == ABSORBED else matrix.module
 
 
 def stage_weights(model: Model, bounds: Sequence[Tuple[int, int]], shard: Shard, form: Format) -> List[StageWeights]:
@@ -185,22 +197,25 @@ def stage_weights(model: Model, bounds: Sequence[Tuple[int, int]], shard: Shard,
     vocab = padded_vocab(model.vocab) / shard.tensor
     table = vocab * model.hidden * PLAIN
     per_layer = _layer_sizes(model, shard, form)
-    rope = sum(rows * width for rows, width in model.rope_rows) * PLAIN
+    rope = sum(rows * width for rows, width in model.rope_rows) * model.family.rope
+    everywhere = model.family.everywhere
     stages = []
     for number, (first, after) in enumerate(bounds):
         is_first, is_last = number == 0, number == len(bounds) - 1
-        embedding = table if is_first else 0.0
-        if is_first:
+        embedding = table if is_first or everywhere else 0.0
+        if is_first or everywhere == "both":
             embedding += model.learned_positions * model.hidden * PLAIN
-        # a tied head shares the embedding's memory, unless it lies on another GPU
-        head = table if is_last and not (model.tied and is_first) else 0.0
+        # a tied head shares the embedding's memory, unless that lies on another GPU
+        head = table if (is_last or everywhere == "both") and not (model.tied and embedding) else 0.0
         other = rope + (_vision_bytes(model, shard.tensor) if is_first else 0.0)
-        other += model.hidden * PLAIN if is_last else 0.0
+        other += model.family.final_norms * model.hidden * PLAIN if is_last or everywhere == "both" else 0.0
         stages.append(StageWeights(sum(per_layer[first:after]), embedding, head, other))
     return stages
 
 
+@functools.lru_cache(maxsize=128)
 def _layer_sizes(model: Model, shard: Shard, form: Format) -> List[float]:
+    """Bytes of every layer; kept, because layouts differ in their stages more often than in their groups."""
     if form.spared_names or form.spared_patterns or form.spares_ends:
         return [layer_bytes(model, index, shard, form) for index in range(len(model.layers))]
     sizes: Dict[Layer, float] = {}

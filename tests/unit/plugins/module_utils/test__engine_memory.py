@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.llmserve.vllm.plugins.module_utils._engine_memory import compare, memory_figures
 
 # Two pipeline stages behind Ray, in the wording of 0.33. Made by hand from that release's source.
-V1 = """(EngineCore pid=77) INFO 11-21 12:00:00 [core.py:96] Initializing a V1 LLM engine (v0.33.0) with config: model='m'
+V1 = """(EngineCore pid=77) INFO [core.py:96] Initializing a V1 LLM engine (v0.33.0) with config: model='m'
 (RayWorkerProc pid=88) INFO [gpu_model_runner.py:4338] Model loading took 47.28 GiB memory and 161.2 seconds
 (RayWorkerProc pid=91) INFO [gpu_model_runner.py:4338] Model loading took 47.3 GiB memory and 170.9 seconds
 (RayWorkerProc pid=88) INFO [gpu_worker.py:358] Available KV cache memory: 22.11 GiB
