@@ -122,7 +122,8 @@ def accepted(task: Task, found: Fit) -> bool:
 def may_fit(task: Task, layout: Layout, weights: Optional[float] = None) -> bool:
     """A bound that costs nothing, so that hundreds of layouts do not: the mean over the GPUs has to fit.
 
-    Counted are bytes of weights (the checkpoint's where none are given) and, of the cache, the layers that keep the whole context.
+    Counted are bytes of weights (the checkpoint's where none are given) and, of the cache, the layers that keep the
+    whole context.
     """
     assert task.gpu is not None
     if weights is None:
