@@ -324,8 +324,7 @@ _SOURCES = {
 
 
 def _memory_lines(task: Task, found: Fit) -> List[str]:
-    gpu, settings = task.gpu, found.settings
-    assert gpu is not None
+    gpu, settings = task.card, found.settings
     stage, number = found.stages[found.binding], found.binding + 1
     where = "stage {0}".format(number) if len(found.stages) > 1 else "each GPU"
     lines = [

@@ -48,9 +48,9 @@ def make_plan(options: Mapping[str, Any]) -> Dict[str, Any]:
     if task.gpu is None or not task.gpu.total_gib:
         return describe(task, Choice(ranked[0]), reasons, warnings)
     choice = _choose(task, ranked)
-    assert choice.found is not None
-    reasons = reasons + findings.memory_reasons(task, choice.found, choice.offload, ranked)
-    warnings = warnings + findings.layout_warnings(task, choice.found, choice.offload)
+    if choice.found is not None:
+        reasons = reasons + findings.memory_reasons(task, choice.found, choice.offload, ranked)
+        warnings = warnings + findings.layout_warnings(task, choice.found, choice.offload)
     return describe(task, choice, reasons, warnings)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, Optional, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner import cache, engine
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.checkpoint import Checkpoint, weigh
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.errors import PlanError
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.fit import Fit, evaluate
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.formats import Format, read_format
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts import Layout, Pool
@@ -36,6 +37,13 @@ class Task(NamedTuple):
     checkpoint: Checkpoint
     pool: Pool
     gpu: Optional[Gpu]
+
+    @property
+    def card(self) -> Gpu:
+        """The poorest GPU, for those who only ask where there are GPUs."""
+        if self.gpu is None:
+            raise PlanError("No GPUs were given, so there is no memory to add up: give nodes with gpus.")
+        return self.gpu
 
     @property
     def length(self) -> Optional[int]:
@@ -100,12 +108,11 @@ def settings_of(task: Task) -> engine.Settings:
 
 def evaluate_layout(task: Task, layout: Layout, offload: float, length: Optional[int] = None) -> Fit:
     """Add up one layout."""
-    assert task.gpu is not None
     return evaluate(
         task.model,
         task.form,
         layout,
-        task.gpu,
+        task.card,
         settings_of(task),
         length=length or task.length,
         offload_gib=offload,
@@ -125,7 +132,6 @@ def may_fit(task: Task, layout: Layout, weights: Optional[float] = None) -> bool
     Counted are bytes of weights (the checkpoint's where none are given) and, of the cache, the layers that keep the
     whole context.
     """
-    assert task.gpu is not None
     if weights is None:
         weights = task.checkpoint.total * SURE_SHARE
     settings = settings_of(task)
@@ -138,4 +144,4 @@ def may_fit(task: Task, layout: Layout, weights: Optional[float] = None) -> bool
         for index in members
     )
     mean = weights / layout.gpus + whole * task.least / layout.pipeline
-    return mean <= (task.gpu.total_gib * settings.utilization + task.stated_offload) * engine.GIB
+    return mean <= (task.card.total_gib * settings.utilization + task.stated_offload) * engine.GIB

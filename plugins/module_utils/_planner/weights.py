@@ -12,7 +12,13 @@ import functools
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.formats import PLAIN, Format
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.model import Attention, Layer, Model
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.model import (
+    Attention,
+    Latent,
+    Layer,
+    Model,
+    Recurrence,
+)
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.padding import expert_padding
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.vectors import layer_vectors
 
@@ -77,9 +83,9 @@ def layer_matrices(model: Model, layer: Layer, shard: Shard, form: Format) -> Li
 def _attention_matrices(model: Model, attention: Attention, shard: Shard) -> List[Matrix]:
     tensor = shard.tensor
     if attention.kind == "latent" and model.latent:
-        return _latent_matrices(model, attention, shard)
+        return _latent_matrices(model, model.latent, attention.heads / shard.tensor, shard)
     if attention.kind == "linear" and model.recurrence:
-        return _recurrent_matrices(model, tensor)
+        return _recurrent_matrices(model.hidden, model.recurrence, tensor)
     hidden, dim = model.hidden, attention.head_dim
     heads = attention.heads / tensor
     # fewer KV heads than GPUs are copied (linear.py, QKVParallelLinear)
@@ -93,10 +99,8 @@ def _attention_matrices(model: Model, attention: Attention, shard: Shard) -> Lis
     return matrices
 
 
-def _latent_matrices(model: Model, attention: Attention, shard: Shard) -> List[Matrix]:
-    latent = model.latent
-    assert latent is not None
-    hidden, heads = model.hidden, attention.heads / shard.tensor
+def _latent_matrices(model: Model, latent: Latent, heads: float, shard: Shard) -> List[Matrix]:
+    hidden = model.hidden
     head = latent.nope_dim + latent.rope_dim
     # the compressed halves are on every GPU, only what is per head is cut
     matrices = [Matrix("self_attn.kv_a_proj_with_mqa", hidden, latent.cached, split="none")]
@@ -122,23 +126,22 @@ def _latent_matrices(model: Model, attention: Attention, shard: Shard) -> List[M
     return matrices
 
 
-def _recurrent_matrices(model: Model, tensor: int) -> List[Matrix]:
-    state = model.recurrence
-    assert state is not None
+def _recurrent_matrices(hidden: int, state: Recurrence, tensor: int) -> List[Matrix]:
     keys = state.key_heads * state.key_dim / tensor
     values = state.value_heads * state.value_dim / tensor
     return [
-        Matrix("linear_attn.in_proj_qkvz", model.hidden, 2 * keys + 2 * values),
-        Matrix("linear_attn.in_proj_ba", model.hidden, 2 * state.value_heads / tensor, plain=True),
+        Matrix("linear_attn.in_proj_qkvz", hidden, 2 * keys + 2 * values),
+        Matrix("linear_attn.in_proj_ba", hidden, 2 * state.value_heads / tensor, plain=True),
         Matrix("linear_attn.conv1d", state.kernel, 2 * keys + values, plain=True),
-        Matrix("linear_attn.out_proj", values, model.hidden, split="inputs"),
+        Matrix("linear_attn.out_proj", values, hidden, split="inputs"),
     ]
 
 
 def _mlp_matrices(model: Model, layer: Layer, shard: Shard, form: Format) -> List[Matrix]:
     tensor, hidden = shard.tensor, model.hidden
     ups = 2 if model.gated else 1
-    if not layer.experts:
+    experts = model.experts
+    if not layer.experts or experts is None:
         width = layer.width / tensor
         if not width:
             return []
@@ -146,8 +149,6 @@ def _mlp_matrices(model: Model, layer: Layer, shard: Shard, form: Format) -> Lis
             Matrix("mlp.gate_up_proj", hidden, ups * width, bias=model.biases),
             Matrix("mlp.down_proj", width, hidden, bias=model.biases, split="inputs"),
         ]
-    experts = model.experts
-    assert experts is not None
     # expert parallelism deals out whole experts, tensor parallelism cuts each of them
     count = -(-experts.number // tensor) if shard.expert_parallel else experts.number
     width = float(experts.width) if shard.expert_parallel else experts.width / tensor

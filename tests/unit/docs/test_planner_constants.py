@@ -11,7 +11,7 @@ import ast
 import importlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 from ansible_collections.llmserve.vllm.benchmarks import planner_speed
@@ -55,14 +55,18 @@ def number(value: float) -> str:
     return f"{value:.12g}"
 
 
+def is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def literals(node: ast.AST) -> list[set[frozenset[str]]]:
     """The numbers in some code, each with the ways to write it: (0, 17) is 0.17, or 0 and 17."""
     if isinstance(node, ast.Tuple) and 2 <= len(node.elts) <= 3:
-        parts = [item.value for item in node.elts if isinstance(item, ast.Constant) and type(item.value) is int]
+        parts = [item.value for item in node.elts if isinstance(item, ast.Constant) and is_whole(item.value)]
         if len(parts) == len(node.elts):
             version = ".".join(str(part) for part in parts)
             return [{frozenset({version}), frozenset(number(part) for part in parts)}]
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and type(node.value) is not bool:
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         return [{frozenset({number(node.value)})}]
     return [found for child in ast.iter_child_nodes(node) for found in literals(child)]
 
@@ -140,7 +144,7 @@ def test_a_row_says_what_the_code_says(name: str) -> None:
     if isinstance(value, (int, float)) and is_number(value):
         known.add(number(value))
         assert number(value) in tokens(ROWS[name]) or not missing_numbers(name), f"{name} is {number(value)}"
-    elif isinstance(value, tuple) and all(type(part) is int for part in value):
+    elif isinstance(value, tuple) and all(is_whole(part) for part in value):
         assert ".".join(str(part) for part in value) in tokens(ROWS[name]), f"{name} is {value}"
     wrong = [item for item in written(ROWS[name]) if not {item, normal(item)} & known]
     assert not wrong, f"docs/planner.md: {name} has no {', '.join(wrong)} in the code"
