@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit sanity browser molecule e2e docs build clean purge
+.PHONY: help demo serve test lint unit sanity browser download molecule e2e docs build clean purge
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9_]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,7 +23,7 @@ demo: .venv/.demo ## Start the sandbox, serve on it with the 405B playbook, show
 	ansible-playbook playbooks/sandbox_up.yml -i inventories/sandbox
 	ansible-playbook playbooks/serve_405b.yml -i inventories/sandbox
 
-test: lint sanity unit browser molecule e2e ## Everything that CI runs
+test: lint sanity unit browser download molecule e2e ## Everything that CI runs
 
 lint: .venv/.test ## ruff, mypy, ansible-lint, generated docs up to date
 	ruff check .
@@ -42,6 +42,9 @@ sanity: .venv/.test ## ansible-test sanity on a copy of the tracked files
 browser: .venv/.test ## The page of a plan in headless Chromium
 	tests/browser/setup.sh
 	pytest tests/browser
+
+download: .venv/.test ## Downloads with the real client against a Hub with faults on demand
+	pytest tests/download
 
 molecule: .venv/.test ## Every role by itself, on a sandbox of its own
 	tests/molecule.sh

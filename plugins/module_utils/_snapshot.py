@@ -1,298 +1,301 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One revision of a model in the Hub cache: what is missing of it, fetching that, and proof that it is whole.
+"""One revision of a model on disk: looks what is missing, starts the job that gets it, and watches that job.
 
-huggingface_hub does the fetching; it is handed in as a function, so that nothing here needs it to be installed.
 This module util is PRIVATE to the collection: nothing outside of it may import it.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import struct
-from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
+import time
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._hub import (
-    RepoFile,
-    cache_repo_dir,
-    find_cached,
-    human_bytes,
-    presence,
-    snapshot_dir,
-    wanted_files,
+from ansible_collections.llmserve.vllm.plugins.module_utils._hub import RepoFile, find_cached, presence, wanted_files
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_errors import Request, SnapshotError, explain
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_job import (
+    DEAD,
+    DEAD_SECONDS,
+    DONE,
+    FAILED,
+    RUNNING,
+    Jobs,
+    start,
 )
-from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_errors import (
-    Request,
-    SnapshotError,
-    explain,
-    not_writable,
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_plan import (
+    Plan,
+    assert_room,
+    assert_writable,
+    filesystem,
+    listing_on_disk,
+    make_plan,
+    outside_links,
+    result,
 )
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_progress import sentence
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_store import (
+    CacheStore,
+    Listing,
+    Store,
+    open_store,
+)
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_verify import damage
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_work import Worker, work
 
-# The header of a safetensors file lists its tensors; 100 MB is the format's own limit.
-_MAX_HEADER = 100 * 1000 * 1000
-INDEX = "model.safetensors.index.json"
-
-
-class ListedFile(NamedTuple):
-    """A file as the Hub lists it; the etag is its name among the cache's blobs."""
-
-    path: str
-    size: int
-    etag: str
-
-
-class Listing(NamedTuple):
-    """What the Hub says about a revision: its commit and all of its files."""
-
-    commit: str
-    files: List[ListedFile]
+_LOOK_SECONDS = 0.2
 
 
-class Library(Protocol):
-    """What is needed of huggingface_hub. Its own dry run would do for C(describe), but it writes to the cache."""
+class Call(NamedTuple):
+    """How this run of the module is to behave."""
 
-    def describe(self, request: Request) -> Listing:
-        """List a revision, and make sure that its files may be read."""
-
-    def download(self, request: Request) -> str:
-        """Fetch what is missing, and return the snapshot's directory."""
-
-
-def environment(cache_dir: str, endpoint: str, timeout: float) -> Dict[str, str]:
-    """What huggingface_hub must find in its environment before it is imported."""
-    home = os.path.dirname(cache_dir) if os.path.basename(cache_dir) == "hub" else cache_dir
-    return {
-        # also the place of the transfer cache, which must be as writable as the model cache
-        "HF_HOME": home,
-        "HF_ENDPOINT": endpoint,
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
-        # Each model stays in one self-contained directory, which can be mounted or copied on its own.
-        "HF_HUB_DISABLE_SHARED_BLOBS": "1",
-        "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DOWNLOAD_TIMEOUT": str(max(1, round(timeout))),
-        "HF_HUB_ETAG_TIMEOUT": str(max(1, round(timeout))),
-    }
+    check_mode: bool = False
+    # false: start the job and return
+    wait: bool = True
+    # seconds after which to return though the job runs on; 0: never
+    slice: float = 0.0
+    # seconds to wait in all; 0: as long as it takes
+    timeout: float = 0.0
+    # a job to wait for, instead of looking for work
+    job: str = ""
+    stay_on_commit: bool = False
+    # what the slice before has returned
+    resume: Optional[Dict[str, Any]] = None
 
 
-def ensure(request: Request, library: Library, check_mode: bool) -> Dict[str, Any]:
-    """Fetch what is missing, verify the whole, and return the module's result."""
+def ensure(request: Request, open_library: Callable[[], Any], call: Call) -> Dict[str, Any]:
+    """Have the revision, and return the module's result."""
+    store = open_store(request)
+    jobs = Jobs(store.state)
+    before = call.resume or {}
+    awaited = str(before.get("job") or call.job)
+    attached = bool(before.get("attached"))
+    if awaited and not call.check_mode:
+        answer = _await(request, jobs, awaited, attached, call)
+        if answer is not None:
+            return answer
+    while True:
+        plan, listing, answer = _look(request, store, open_library, call)
+        answer["filesystem"] = filesystem(request.root)
+        answer["self_contained"] = plan is None or not outside_links(store, plan)
+        if attached:
+            # the job of an earlier run, or of another host, has made the change that this task asked for
+            answer["changed"] = True
+        if plan is None or listing is None or call.check_mode or not (plan.changes or plan.check):
+            return answer
+        assert_writable(request, call.check_mode)
+        assert_room(request, plan)
+        job = _start(request, store, jobs, open_library(), listing)
+        attached = job is None
+        job = job or jobs.current()
+        if job is None:
+            # the other job has ended in this very moment
+            continue
+        if not call.wait:
+            return _unfinished(dict(answer, changed=True), jobs, job, attached, {})
+        done = _await(request, jobs, job, attached, call)
+        if done is not None:
+            return done
+
+
+def _look(
+    request: Request, store: Store, open_library: Callable[[], Any], call: Call
+) -> Tuple[Optional[Plan], Optional[Listing], Dict[str, Any]]:
+    """The plan, what it is made from, and what to say of it; no plan when the disk has to do."""
+    commit = (call.stay_on_commit and store.ref()) or request.revision
+    local = listing_on_disk(store, commit)
+    if local is not None:
+        plan = make_plan(request, store, local)
+        if not (plan.changes or plan.check):
+            # A commit never changes: the Hub need not be asked.
+            return plan, local, result(request, store, plan)
     try:
-        listing = library.describe(request)
+        listing: Listing = open_library().describe(request._replace(revision=commit))
     except Exception as exc:
         problem = explain(exc, request)
-        if problem.kind == "hub_unreachable":
-            local = _fallback(request)
-            if local is not None:
-                return dict(local, warning="{0} The complete copy in {1} is used.".format(problem, request.cache_dir))
-        raise problem from exc
-    wanted = set(wanted_files([item.path for item in listing.files], request.allow_patterns, request.ignore_patterns))
-    listed = sorted(item for item in listing.files if item.path in wanted)
-    if not listed:
-        raise SnapshotError(
-            "nothing_matches",
-            "No file of {0} at revision {1} matches allow_patterns and ignore_patterns.".format(
-                request.repo_id, request.revision
-            ),
-        )
-    path = snapshot_dir(request.cache_dir, request.repo_id, listing.commit)
-    files = [RepoFile(item.path, item.size) for item in listed]
-    fetch, damaged = _to_fetch(request, path, listed)
-    changed = bool(fetch) or not _is_linked(request, listing.commit, path, files)
-    if changed:
-        _assert_writable(request, check_mode)
-    if changed and not check_mode:
-        try:
-            for place in sorted(damaged):
-                if os.path.lexists(place):
-                    os.unlink(place)
-            found = library.download(request)
-        except Exception as exc:
-            raise explain(exc, request) from exc
-        if os.path.basename(found) != listing.commit:
+        here = on_disk(request) if problem.kind == "hub_unreachable" else None
+        if here is None:
+            raise problem from exc
+        return None, None, dict(here, warnings=["{0} The complete copy in {1} is used.".format(problem, request.root)])
+    plan = make_plan(request, store, listing)
+    return plan, listing, result(request, store, plan)
+
+
+def _start(request: Request, store: Store, jobs: Jobs, library: Any, listing: Listing) -> Optional[str]:
+    """Start the job; C(None) when one is running already, here or on a host that shares the directory."""
+    library.close()
+    worker = Worker(request, store, library, listing)
+    for _attempt in range(3):
+        job = start(jobs, lambda job, ready: work(request, jobs, job, ready, worker))
+        if job is not None:
+            return job
+        holder = jobs.holder()
+        if holder and not jobs.is_dead(holder):
+            return None
+        if holder:
+            jobs.break_lock(holder)
+    return None
+
+
+def _await(request: Request, jobs: Jobs, job: str, attached: bool, call: Call) -> Optional[Dict[str, Any]]:
+    """The result of a job, or word that it still runs; C(None) when it is up to this run to look again."""
+    until = time.monotonic() + call.slice if call.slice > 0 else None
+    before = call.resume or {}
+    waited = float(before.get("elapsed", 0))
+    began = time.monotonic()
+    seen = dict(before.get("seen") or {}) if before.get("job") == job else {}
+    while True:
+        state, report = _state(jobs, job, seen)
+        if state == DONE and not attached:
+            done: Dict[str, Any] = report["result"]
+            done.update(log=jobs.log(job), filesystem=filesystem(request.root))
+            return done
+        if state != RUNNING:
+            if attached:
+                if state == DEAD:
+                    jobs.break_lock(job)
+                return None
+            raise _failure(request, jobs, job, state, report)
+        now = time.monotonic()
+        if call.timeout and waited + now - began >= call.timeout:
             raise SnapshotError(
-                "revision_moved",
-                "{0} of {1} has moved to another commit during the download. Run again, or give a commit as "
-                "revision.".format(request.revision, request.repo_id),
+                "timeout",
+                "The download of {0} has not ended in {1:g} s: {2}. It goes on in the background; run again to wait "
+                "on, or stop process {3}.".format(request.repo_id, call.timeout, _told(report), report.get("pid")),
             )
-    if not (changed and check_mode):
-        _assert_whole(request, path, files)
-    return {
-        "path": path,
-        "commit": listing.commit,
-        "changed": changed,
-        "offline": False,
-        "bytes_total": sum(item.size for item in files),
-        "bytes_fetched": sum(item.size for item in files if item.path in fetch),
-        "files_fetched": len(fetch),
-        "files": [dict(item._asdict(), fetched=item.path in fetch) for item in files],
-        "diff": {
-            "before": _listing(item for item in files if item.path not in fetch),
-            "after": _listing(files),
-            "before_header": request.cache_dir,
-            "after_header": "{0}@{1}".format(request.repo_id, listing.commit),
-        },
-    }
+        if until is not None and now >= until:
+            return _unfinished({"changed": True}, jobs, job, attached, seen)
+        time.sleep(_LOOK_SECONDS)
 
 
-def _to_fetch(request: Request, path: str, listed: Sequence[ListedFile]) -> Tuple[Set[str], Set[str]]:
-    """The files to transfer, and what must go first: huggingface_hub takes a file that is there for whole."""
-    blobs = os.path.join(cache_repo_dir(request.cache_dir, request.repo_id), "blobs")
-    fetch: Set[str] = set()
-    damaged: Set[str] = set()
-    for item in listed:
-        link = os.path.join(path, item.path)
-        # another revision may have brought the same content already
-        there = link if os.path.exists(link) else os.path.join(blobs, item.etag)
-        if os.path.isfile(there) and os.path.getsize(there) == item.size:
-            continue
-        fetch.add(item.path)
-        places = (link, os.path.realpath(link), os.path.join(blobs, item.etag))
-        damaged.update(place for place in places if os.path.lexists(place))
-    return fetch, damaged
+def _state(jobs: Jobs, job: str, seen: Dict[str, Any]) -> Tuple[str, Dict[str, Any]]:
+    """How a job is doing. C(seen) remembers since when its counter stands still."""
+    report = jobs.report(job)
+    if report is not None and report["state"] in (DONE, FAILED):
+        return report["state"], report
+    if report is not None and jobs.is_dead(job):
+        # between the two looks it may have ended well
+        again = jobs.report(job) or report
+        return (again["state"] if again["state"] != RUNNING else DEAD), again
+    beat = -1 if report is None else report["beat"]
+    if seen.get("beat") != beat:
+        seen.update(beat=beat, since=time.time())
+    dead = time.time() - seen["since"] > DEAD_SECONDS
+    return (DEAD if dead else RUNNING), report or {}
 
 
-def ensure_offline(request: Request) -> Dict[str, Any]:
-    """The result for a snapshot that must be whole in the cache already."""
-    local = _fallback(request)
-    if local is None:
-        raise SnapshotError(
+def _failure(request: Request, jobs: Jobs, job: str, state: str, report: Dict[str, Any]) -> SnapshotError:
+    if state == FAILED:
+        return SnapshotError(str(report["reason_kind"]), str(report["failure"]))
+    return SnapshotError(
+        "job_died",
+        "The background process {0} that downloaded {1} has ended without a word ({2}): the host may have been "
+        "rebooted, or the process killed (`dmesg` tells if memory ran out). What has arrived is kept; run again to go "
+        "on. Its log is {3}.".format(report.get("pid", "?"), request.repo_id, _told(report), jobs.log(job)),
+    )
+
+
+def _told(report: Dict[str, Any]) -> str:
+    return sentence(report["figures"]) if report.get("figures") else "starting"
+
+
+def _unfinished(answer: Dict[str, Any], jobs: Jobs, job: str, attached: bool, seen: Dict[str, Any]) -> Dict[str, Any]:
+    report = jobs.report(job) or {}
+    return dict(
+        answer,
+        finished=False,
+        job=job,
+        attached=attached,
+        progress=_told(report),
+        figures=report.get("figures") or {},
+        log=jobs.log(job),
+        resume={"job": job, "attached": attached, "seen": seen},
+    )
+
+
+# --- without the Hub -----------------------------------------------------------------------------------------------
+
+
+class OfflineLibrary:
+    """Stands in for huggingface_hub where nothing may be fetched: the disk alone can still be verified."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def describe(self, request: Request) -> Listing:
+        store = open_store(request)
+        listing = listing_on_disk(store, store.ref() or request.revision)
+        if listing is None or make_plan(self._request, store, listing).fetch:
+            raise self._incomplete()
+        return listing
+
+    def get(self, request: Request, commit: str, item: Any, sink: Any, start: int) -> None:
+        raise self._incomplete(" {0} has another content than the Hub lists, and was taken away.".format(item.path))
+
+    def get_whole(self, request: Request, commit: str, item: Any) -> bool:
+        return False
+
+    def finish(self, request: Request, commit: str) -> None:
+        """The list of files is there already."""
+
+    def newest(self, request: Request) -> None:
+        """Nobody can say."""
+
+    def listen(self, told: Callable[[str], None]) -> None:
+        """It has nothing to say."""
+
+    def close(self) -> None:
+        """It has no connections."""
+
+    def _incomplete(self, more: str = "") -> SnapshotError:
+        request = self._request
+        where = request.local_dir or CacheStore(request).repo
+        return SnapshotError(
             "incomplete",
-            "{0} at revision {1} is not completely in {2}, and offline forbids to fetch it. Fetch it with "
-            "offline: false on a host that reaches the Hub, or copy the directory {3} from one that has it.".format(
-                request.repo_id,
-                request.revision,
-                request.cache_dir,
-                cache_repo_dir(request.cache_dir, request.repo_id),
+            "{0} at revision {1} is not completely in {2}, and offline forbids to fetch it.{3} Fetch it with "
+            "offline: false on a host that reaches the Hub, or copy the directory {4} from one that has it.".format(
+                request.repo_id, request.revision, request.root, more, where
             ),
         )
-    return local
 
 
-def _fallback(request: Request) -> Optional[Dict[str, Any]]:
-    """The result from the cache alone, or C(None) when something is missing there."""
+def ensure_offline(request: Request, call: Call) -> Dict[str, Any]:
+    """The result for a snapshot that must be whole on the disk already."""
+    here = None if call.resume or call.job else on_disk(request)
+    return here or dict(ensure(request, lambda: OfflineLibrary(request), call), offline=True)
+
+
+def on_disk(request: Request) -> Optional[Dict[str, Any]]:
+    """The result from the disk alone, or C(None) when something is missing there."""
+    store = open_store(request)
+    commit = store.ref() or request.revision
+    listing = listing_on_disk(store, commit)
+    if listing is not None:
+        plan = make_plan(request, store, listing)
+        if plan.fetch or plan.link or plan.check:
+            return None
+        return result(request, store, plan, offline=True, changed=False, self_contained=not outside_links(store, plan))
+    return None if request.local_dir else _by_index(request)
+
+
+def _by_index(request: Request) -> Optional[Dict[str, Any]]:
+    """A cache that something older has filled: the index of the weights is the only witness."""
     cached = find_cached(request.cache_dir, request.repo_id, request.revision)
-    if cached is None:
+    if cached is None or damage(cached.path):
         return None
-    listed = _listed_files(request, cached.commit)
-    if (listed and presence(cached.path, listed).missing) or damage(cached.path):
+    wanted = set(wanted_files([i.path for i in cached.files], request.allow_patterns, request.ignore_patterns))
+    files = [RepoFile(item.path, item.size) for item in cached.files if item.path in wanted]
+    if presence(cached.path, files).missing:
         return None
     return {
         "path": cached.path,
         "commit": cached.commit,
         "changed": False,
         "offline": True,
-        "bytes_total": sum(item.size for item in cached.files),
+        "finished": True,
+        "verified": "size" if request.verify != "none" else "none",
+        "bytes_total": sum(item.size for item in files),
         "bytes_fetched": 0,
         "files_fetched": 0,
-        "files": [dict(item._asdict(), fetched=False) for item in cached.files],
+        "repaired": [],
+        "files": [{"path": item.path, "size": item.size, "fetched": False} for item in files],
     }
-
-
-def _listed_files(request: Request, commit: str) -> List[RepoFile]:
-    """The files that the Hub listed when this commit was downloaded, as huggingface_hub 2 keeps them."""
-    tree = os.path.join(cache_repo_dir(request.cache_dir, request.repo_id), "trees", commit + ".json")
-    try:
-        with open(tree, encoding="utf-8") as handle:
-            entries = json.load(handle)["files"]
-        sizes = {str(path): int(entry.get("lfs_size") or entry["size"]) for path, entry in entries.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
-    wanted = wanted_files(sorted(sizes), request.allow_patterns, request.ignore_patterns)
-    return [RepoFile(path, sizes[path]) for path in wanted]
-
-
-def _is_linked(request: Request, commit: str, path: str, files: Sequence[RepoFile]) -> bool:
-    """Whether the snapshot directory and the branch's ref already point to what is there."""
-    if any(not os.path.exists(os.path.join(path, item.path)) for item in files):
-        return False
-    if request.revision == commit:
-        return True
-    try:
-        ref = os.path.join(cache_repo_dir(request.cache_dir, request.repo_id), "refs", request.revision)
-        with open(ref, encoding="ascii") as handle:
-            return handle.read().strip() == commit
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-def _listing(files: Any) -> str:
-    return "".join("{0} {1}\n".format(item.path, human_bytes(item.size)) for item in files)
-
-
-def _assert_writable(request: Request, check_mode: bool) -> None:
-    """Make the cache, or in check mode only look at one that is there, and be sure that it takes new files."""
-    places = [request.cache_dir, cache_repo_dir(request.cache_dir, request.repo_id)]
-    try:
-        if not check_mode:
-            os.makedirs(request.cache_dir, exist_ok=True)
-    except OSError as exc:
-        raise not_writable(request, request.cache_dir) from exc
-    for place in places:
-        if os.path.isdir(place) and not os.access(place, os.W_OK | os.X_OK):
-            raise not_writable(request, place)
-
-
-# --- proof that a snapshot is whole --------------------------------------------------------------------------------
-
-
-def _assert_whole(request: Request, path: str, files: Sequence[RepoFile]) -> None:
-    wrong = [
-        "{0} is missing or has not the size that the Hub lists".format(i.path) for i in presence(path, files).missing
-    ]
-    wrong += damage(path)
-    if wrong:
-        more = " and {0} more".format(len(wrong) - 5) if len(wrong) > 5 else ""
-        raise SnapshotError(
-            "incomplete",
-            "{0} at {1} is not whole after the download: {2}{3}. Delete these files and run again; if it "
-            "happens again, check the disk under {4}.".format(
-                request.repo_id, request.revision, "; ".join(wrong[:5]), more, request.cache_dir
-            ),
-        )
-
-
-def damage(path: str) -> List[str]:
-    """What is wrong with the weights in a snapshot directory, without reading more than their headers."""
-    wrong = []
-    index = os.path.join(path, INDEX)
-    if os.path.lexists(index):
-        try:
-            with open(index, encoding="utf-8") as handle:
-                shards = sorted(set(json.load(handle)["weight_map"].values()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return ["{0} is unreadable".format(INDEX)]
-        wrong += ["{0} is missing".format(shard) for shard in shards if not os.path.exists(os.path.join(path, shard))]
-    for folder, _folders, names in os.walk(path):
-        for name in sorted(names):
-            if name.endswith(".safetensors"):
-                full = os.path.join(folder, name)
-                problem = safetensors_problem(full)
-                if problem:
-                    wrong.append("{0} {1}".format(os.path.relpath(full, path), problem))
-    return wrong
-
-
-def safetensors_problem(path: str) -> Optional[str]:
-    """What is wrong with a safetensors file: 8 bytes of header length, the header, then as many bytes as it says."""
-    try:
-        size = os.path.getsize(path)
-        with open(path, "rb") as handle:
-            start = handle.read(8)
-            if len(start) < 8:
-                return "is empty" if not start else "is cut off"
-            length = struct.unpack("<Q", start)[0]
-            if not 2 <= length <= min(size - 8, _MAX_HEADER):
-                return "is not a safetensors file, or is cut off in its header"
-            header = json.loads(handle.read(length).decode("utf-8"))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    except OSError as exc:
-        return "cannot be read ({0})".format(exc.strerror or exc)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return "has an unreadable header"
-    if size != 8 + length + max(ends or [0]):
-        return "is {0} bytes long, but its header describes {1}".format(size, 8 + length + max(ends or [0]))
-    return None

@@ -34,11 +34,21 @@ class Request(NamedTuple):
     max_workers: int
     # for messages only: the user that writes the cache
     user: str
+    # instead of cache_dir: a plain directory with the files themselves
+    local_dir: str = ""
+    verify: str = "size"
+    # seconds without a byte after which a download is given up
+    stall_timeout: float = 900.0
+
+    @property
+    def root(self) -> str:
+        """The directory that everything is written below."""
+        return self.local_dir or self.cache_dir
 
 
 MESSAGES: Dict[str, str] = {
     "disk_full": (
-        "The filesystem of {cache_dir} is full. Free space there, or set llmserve_hf_home to a larger one; a new run "
+        "The filesystem of {root} is full. Free space there, or set llmserve_hf_home to a larger one; a new run "
         "goes on where this one stopped."
     ),
     "token_refused": (
@@ -86,13 +96,13 @@ def explain(error: BaseException, request: Request) -> SnapshotError:
     chain = list(_chain(error))
     denied = next((item for item in chain if isinstance(item, PermissionError)), None)
     if denied is not None:
-        return not_writable(request, str(denied.filename or request.cache_dir))
+        return not_writable(request, str(denied.filename or request.root))
     kind, status = _classify(chain, bool(request.token))
     if kind == "hub_unreachable":
         reason = "HTTP {0}".format(status) if status else str(chain[-1]) or type(chain[-1]).__name__
     else:
         reason = traceback.format_exception_only(type(error), error)[-1].strip()
-    return SnapshotError(kind, MESSAGES[kind].format(reason=reason, **request._asdict()))
+    return SnapshotError(kind, MESSAGES[kind].format(reason=reason, root=request.root, **request._asdict()))
 
 
 def _chain(error: Optional[BaseException]) -> Iterator[BaseException]:

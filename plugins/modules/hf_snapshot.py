@@ -13,12 +13,18 @@ version_added: "0.1.0"
 author:
   - "The llmserve.vllm authors (@llmserve)"
 description:
-  - Downloads what is missing of one revision of a model into a Hub cache, and verifies that every file has the size
-    that the Hub lists, that every shard of the weights' index is there and that no shard is cut off.
-  - An interrupted download goes on where it stopped. A file of the wrong size is fetched again.
+  - Downloads what is missing of one revision of a model into a Hub cache or a directory, and verifies that every file
+    has the size that the Hub lists, that every shard of the weights' index is there and that no shard is cut off.
+  - The work is done by a background process on the host, which goes on when the connection to the host is lost. A later
+    run, or one on another host that shares the directory, watches that process instead of starting a second one. The
+    token is in that process' memory only.
+  - While it waits, the task prints at least every 15 seconds how far the download has come. The same lines are in the
+    file RV(log) on the host.
+  - An interrupted download goes on where it stopped, in the middle of a file, too. Each file's content is compared with
+    the Hub's digest while it arrives. A file that was damaged later is fetched again, and only that one.
   - When the Hub cannot be reached and the snapshot is complete on disk, the module succeeds with a warning.
 requirements:
-  - huggingface_hub >= 1.0, tested with 2.4.0, for the Python that runs this module. The role
+  - huggingface_hub >= 2.0, tested with 2.4.0, for the Python that runs this module. The role
     P(llmserve.vllm.hf_model#role) installs it into a virtual environment and sets C(ansible_python_interpreter) for
     this task.
 attributes:
@@ -37,7 +43,8 @@ attributes:
     description:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
     details:
-      - A branch such as V(main) may have moved between two runs; give a commit as O(revision) to rule that out.
+      - A branch such as V(main) may have moved between two runs; give a commit as O(revision), or O(stay_on_commit), to
+        rule that out.
 options:
   repo_id:
     description:
@@ -50,11 +57,31 @@ options:
       - Branch, tag or commit.
     type: str
     default: main
+  stay_on_commit:
+    description:
+      - Keep to the commit that this host last had for O(revision), though the branch or tag may have moved on the Hub
+        since.
+    type: bool
+    default: false
+  state:
+    description:
+      - V(present) has the revision complete. V(absent) removes it, its partial files included, except for files that
+        another revision in the cache uses. In O(local_dir) it removes only files that are known to have come from the
+        revision.
+    type: str
+    choices: [present, absent]
+    default: present
   cache_dir:
     description:
-      - The Hub cache, which is C(hub) below C(HF_HOME).
+      - The Hub cache, which is C(hub) below C(HF_HOME). Files that this module fetches lie inside the model's own
+        directory there, not in the store that huggingface_hub shares between models, so that the directory can be
+        mounted or copied on its own.
     type: path
-    required: true
+  local_dir:
+    description:
+      - A directory to have the files in by themselves, instead of a cache. A file of another content that has the name
+        of one of the repository's is replaced.
+    type: path
   endpoint:
     description:
       - Address of the Hub or of a mirror.
@@ -77,6 +104,16 @@ options:
     elements: str
     default: ['original/*', 'consolidated*', 'metal/*', '*.pth', '*.pt', '*.bin', '*.gguf', '*.h5', '*.msgpack',
               '*.onnx', 'onnx/*']
+  verify:
+    description:
+      - V(size) compares the sizes with the Hub's list, and what the header of each shard describes with the shard's
+        size, which takes milliseconds. V(sha256) also compares the content of all files with the Hub's digests, several
+        at a time, except for those that were compared before and have the same size, time and inode since. V(none)
+        compares the sizes only.
+      - What is fetched is compared with the digest while it arrives, unless V(none) is given.
+    type: str
+    choices: [none, size, sha256]
+    default: size
   max_workers:
     description:
       - Number of files to fetch at the same time.
@@ -84,18 +121,52 @@ options:
     default: 8
   run_as:
     description:
-      - User who is to own the cache. When the module runs as root, it does its work as this user.
+      - User who is to own the files. When the module runs as root, it does its work as this user.
     type: str
   offline:
     description:
       - Do not go online. Succeeds only when the snapshot is complete on disk; needs no huggingface_hub.
     type: bool
     default: false
+  wait:
+    description:
+      - Whether to wait for the end of the work. With V(false) the module returns as soon as the background process has
+        started, with its RV(job); it returns RV(finished=true) when there is nothing to do.
+    type: bool
+    default: true
+  job:
+    description:
+      - The RV(job) of an earlier task with O(wait=false). The module waits for that job and returns its result, and
+        needs no O(token). Empty when that task had nothing to do; then the module looks for itself.
+    type: str
+    default: ''
   timeout:
     description:
-      - Seconds that the Hub may be silent before a request is given up.
+      - Seconds that the Hub may be silent before a request is given up and made again.
     type: float
     default: 30
+  stall_timeout:
+    description:
+      - Seconds without a single byte after which the download is given up.
+    type: float
+    default: 900
+  wait_timeout:
+    description:
+      - Seconds to wait for the end of the work; V(0) waits as long as it takes. The work goes on in any case.
+    type: float
+    default: 0
+  slice:
+    description:
+      - >-
+        Seconds after which the module returns with RV(finished=false) though the work is not over; V(0) waits in one
+        go. The action plugin uses V(10) where it is not given.
+    type: float
+    default: 0
+  resume:
+    description:
+      - The RV(resume) that the slice before returned. The action plugin passes it on.
+    type: dict
+    default: {}
 seealso:
   - module: llmserve.vllm.hub_model_info
 """
@@ -112,11 +183,33 @@ EXAMPLES = r"""
   vars:
     ansible_python_interpreter: /opt/llmserve/hub/bin/python
 
-- name: Make sure on an air-gapped host that nothing is missing
+- name: Start the download, to do something else meanwhile
+  llmserve.vllm.hf_snapshot:
+    repo_id: meta-llama/Llama-3.1-8B-Instruct
+    cache_dir: /var/lib/llmserve/hf/hub
+    token: "{{ llmserve_hf_token }}"
+    wait: false
+  register: download
+
+- name: Wait for the download
+  llmserve.vllm.hf_snapshot:
+    repo_id: meta-llama/Llama-3.1-8B-Instruct
+    cache_dir: /var/lib/llmserve/hf/hub
+    job: "{{ download.job }}"
+
+- name: Make sure on an air-gapped host that not one byte is wrong
   llmserve.vllm.hf_snapshot:
     repo_id: meta-llama/Llama-3.1-8B-Instruct
     cache_dir: /var/lib/llmserve/hf/hub
     offline: true
+    verify: sha256
+
+- name: Remove an old revision
+  llmserve.vllm.hf_snapshot:
+    repo_id: meta-llama/Llama-3.1-8B-Instruct
+    revision: 8c22764a7e3675c50d4c7c9a4edb474456022b16
+    cache_dir: /var/lib/llmserve/hf/hub
+    state: absent
 """
 
 RETURN = r"""
@@ -127,50 +220,123 @@ path:
   sample: /var/lib/llmserve/hf/hub/models--meta-llama--Llama-3.1-8B-Instruct/snapshots/0e9e39f249a1
 commit:
   description: The commit of the revision.
-  returned: success
+  returned: success, except while a job is only watched
   type: str
   sample: 0e9e39f249a16976918f6564b8830bc894c89659
 bytes_total:
   description: Size of the snapshot in bytes.
-  returned: success
+  returned: when O(state=present) and finished
   type: int
   sample: 16068700000
 bytes_fetched:
-  description: Bytes that were fetched, or would be in check mode.
-  returned: success
+  description: >-
+    Bytes that have come over the network, those of wrong content included. In check mode, and with O(wait=false), those
+    that would.
+  returned: when O(state=present) and finished
   type: int
   sample: 16068700000
 files_fetched:
   description: Number of files that were fetched, or would be in check mode.
-  returned: success
+  returned: when O(state=present) and finished
   type: int
   sample: 12
 files:
   description: Every file of the snapshot, with its C(path), C(size) in bytes and whether this run has C(fetched) it.
-  returned: success
+  returned: when O(state=present) and finished
   type: list
   elements: dict
   sample: [{path: config.json, size: 855, fetched: true}]
+repaired:
+  description: Files that were there, but damaged, and were fetched again; in check mode those that would be.
+  returned: when O(state=present) and finished
+  type: list
+  elements: str
+  sample: [model-00002-of-00004.safetensors]
+refetched:
+  description: Files that came with another content than the Hub lists, and were asked for once more.
+  returned: when something was fetched
+  type: list
+  elements: str
+  sample: []
+verified:
+  description: How the snapshot was verified, as O(verify).
+  returned: when O(state=present) and finished
+  type: str
+  sample: size
+filesystem:
+  description: >-
+    Where the files are or will be: C(mount_point), C(type), C(shared) (whether the type is one that other hosts may
+    see), C(free_bytes), and the C(directory) that was asked.
+  returned: when O(state=present) and not O(offline)
+  type: dict
+  sample: {directory: /mnt/models, mount_point: /mnt/models, type: nfs4, shared: true, free_bytes: 2000000000000}
+self_contained:
+  description: Whether all content lies in the model's own directory, so that a copy of it alone has no dangling links.
+  returned: when nothing had to be fetched
+  type: bool
+  sample: true
+removed:
+  description: What was removed, or would be in check mode, with its C(path) and C(size).
+  returned: when O(state=absent)
+  type: list
+  elements: dict
+  sample: []
+bytes_freed:
+  description: Size of what was removed, or would be in check mode.
+  returned: when O(state=absent)
+  type: int
+  sample: 0
 offline:
   description: Whether the answer comes from the disk alone.
   returned: success
   type: bool
   sample: false
+finished:
+  description: Whether the work is over.
+  returned: success
+  type: bool
+  sample: true
+job:
+  description: The background process' job, for O(job). Empty when there was nothing to do.
+  returned: success
+  type: str
+  sample: 20260102T030405-1a2b3c4d
+attached:
+  description: Whether the job was running already, started by an earlier run or another host.
+  returned: when RV(finished=false)
+  type: bool
+  sample: false
+progress:
+  description: How far it has come, in one sentence with figures.
+  returned: when RV(finished=false)
+  type: str
+  sample: downloading 43.1 %, 350 GB of 812 GB, 118 MB/s, 1 h 05 min left, 83 of 197 files
+figures:
+  description: >-
+    The C(phase) (V(fetch), V(verify) or V(finish)), C(bytes_done), C(bytes_total), C(bytes_fetched), C(files_done),
+    C(files_total), C(bytes_per_second), C(still_seconds) since something has moved, and a C(note) why.
+  returned: when RV(finished=false)
+  type: dict
+  sample: {phase: fetch, bytes_done: 350000000000, bytes_total: 812000000000}
+log:
+  description: The file on the host with the lines of the progress.
+  returned: when a job has run
+  type: str
+  sample: /var/lib/llmserve/hf/hub/models--a--b/.llmserve/jobs/20260102T030405-1a2b3c4d.log
+resume:
+  description: What the next slice needs to know.
+  returned: when RV(finished=false)
+  type: dict
 reason_kind:
   description: >-
     V(token_missing), V(token_refused), V(licence_not_accepted), V(model_not_found), V(revision_not_found),
-    V(nothing_matches), V(hub_unreachable), V(hub_error), V(disk_full), V(not_writable), V(incomplete),
-    V(revision_moved), V(run_as) or V(library_missing).
+    V(nothing_matches), V(index_incomplete), V(hub_unreachable), V(hub_error), V(disk_full), V(not_writable),
+    V(wrong_content), V(incomplete), V(stalled), V(stopped), V(job_died), V(timeout), V(busy), V(run_as) or
+    V(library_missing).
   returned: on failure
   type: str
   sample: licence_not_accepted
 """
-
-import getpass
-import importlib
-import os
-import sys
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmserve.vllm.plugins.module_utils._hub import (
@@ -178,81 +344,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._hub import (
     DEFAULT_IGNORE_PATTERNS,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._run_as import RunAsError, call_as
-from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot import (
-    ListedFile,
-    Listing,
-    ensure,
-    ensure_offline,
-    environment,
-)
-from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_errors import Request, SnapshotError
-
-
-class HubLibrary:
-    """huggingface_hub, as _snapshot.py wants it."""
-
-    def __init__(self, settings: dict[str, str]) -> None:
-        # It reads its settings when it is imported, and some from more than one name.
-        os.environ.update(settings)
-        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_XET_CACHE"):
-            os.environ.pop(name, None)
-        try:
-            self.hub: Any = importlib.import_module("huggingface_hub")
-        except ImportError as exc:
-            raise SnapshotError(
-                "library_missing",
-                "{0} on this host has no usable huggingface_hub ({1}). Install it for this Python "
-                "(`{0} -m pip install huggingface_hub==2.4.0`), or set ansible_python_interpreter for this task to the "
-                "Python of the virtual environment that the role hf_model makes.".format(sys.executable, exc),
-            ) from exc
-
-    def describe(self, request: Request) -> Listing:
-        # without a token of ours, not some other token that lies around on the host
-        api = self.hub.HfApi(endpoint=request.endpoint, token=request.token or False)
-        info = api.model_info(request.repo_id, revision=request.revision, files_metadata=True)
-        if info.gated:
-            # everybody may list a gated model
-            api.auth_check(request.repo_id)
-        files = [
-            ListedFile(item.rfilename, int(item.size or 0), item.lfs.sha256 if item.lfs else str(item.blob_id))
-            for item in info.siblings or ()
-        ]
-        return Listing(str(info.sha), files)
-
-    def download(self, request: Request) -> str:
-        path = self.hub.snapshot_download(
-            request.repo_id,
-            revision=request.revision,
-            cache_dir=request.cache_dir,
-            endpoint=request.endpoint,
-            token=request.token or False,
-            allow_patterns=None if request.allow_patterns is None else list(request.allow_patterns),
-            ignore_patterns=list(request.ignore_patterns),
-            max_workers=request.max_workers,
-        )
-        return str(path)
-
-
-def work(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Runs as the user of the cache, perhaps in a child process: errors travel as data."""
-    request = Request(
-        repo_id=params["repo_id"],
-        revision=params["revision"],
-        cache_dir=params["cache_dir"],
-        endpoint=params["endpoint"].rstrip("/"),
-        token=params["token"] or "",
-        allow_patterns=params["allow_patterns"],
-        ignore_patterns=params["ignore_patterns"],
-        max_workers=params["max_workers"],
-        user=params["run_as"] or getpass.getuser(),
-    )
-    try:
-        if params["offline"]:
-            return ensure_offline(request)
-        library = HubLibrary(environment(request.cache_dir, request.endpoint, params["timeout"]))
-        return ensure(request, library, check_mode)
-    except SnapshotError as exc:
-        return {"failure": str(exc), "reason_kind": exc.kind}
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_module import work
 
 
 def main() -> None:
@@ -260,16 +352,28 @@ def main() -> None:
         argument_spec={
             "repo_id": {"type": "str", "required": True},
             "revision": {"type": "str", "default": "main"},
-            "cache_dir": {"type": "path", "required": True},
+            "stay_on_commit": {"type": "bool", "default": False},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "cache_dir": {"type": "path"},
+            "local_dir": {"type": "path"},
             "endpoint": {"type": "str", "default": "https://huggingface.co"},
             "token": {"type": "str", "no_log": True},
             "allow_patterns": {"type": "list", "elements": "str", "default": list(DEFAULT_ALLOW_PATTERNS)},
             "ignore_patterns": {"type": "list", "elements": "str", "default": list(DEFAULT_IGNORE_PATTERNS)},
+            "verify": {"type": "str", "choices": ["none", "size", "sha256"], "default": "size"},
             "max_workers": {"type": "int", "default": 8},
             "run_as": {"type": "str"},
             "offline": {"type": "bool", "default": False},
+            "wait": {"type": "bool", "default": True},
+            "job": {"type": "str", "default": ""},
             "timeout": {"type": "float", "default": 30},
+            "stall_timeout": {"type": "float", "default": 900},
+            "wait_timeout": {"type": "float", "default": 0},
+            "slice": {"type": "float", "default": 0},
+            "resume": {"type": "dict", "default": {}},
         },
+        mutually_exclusive=[("cache_dir", "local_dir")],
+        required_one_of=[("cache_dir", "local_dir")],
         supports_check_mode=True,
     )
     try:
@@ -278,12 +382,11 @@ def main() -> None:
         module.fail_json(msg=str(exc), reason_kind="run_as")
     if "failure" in result:
         module.fail_json(msg=result["failure"], reason_kind=result["reason_kind"])
-    warning = result.pop("warning", None)
-    if warning:
+    for warning in result.pop("warnings", ()):
         module.warn(warning)
     if not module._diff:
         result.pop("diff", None)
-    module.exit_json(**result)
+    module.exit_json(**{"job": "", **result})
 
 
 if __name__ == "__main__":

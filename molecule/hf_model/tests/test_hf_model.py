@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 from testinfra.host import Host
 
@@ -38,12 +37,19 @@ def test_it_belongs_to_the_service_user(host: Host) -> None:
 
 
 def test_the_token_is_nowhere_on_the_disk(host: Host) -> None:
-    # A background job of Ansible keeps its file, which only the login user can read, for some seconds after its end.
-    command = "grep -rls hf_sandbox /var/lib/llmserve /etc/llmserve /root/.ansible_async /root/.cache /home"
     with host.sudo():
-        for _attempt in range(30):
-            found = host.run(command).stdout
-            if not found:
-                break
-            time.sleep(1)
-    assert found == ""
+        command = "grep -rls hf_sandbox /var/lib/llmserve /etc/llmserve /root/.ansible_async /root/.cache /home"
+        assert host.run(command).stdout == ""
+
+
+def test_the_log_of_the_download_tells_its_end(host: Host) -> None:
+    with host.sudo():
+        logs = host.check_output(f"cat {CACHE}/.llmserve/jobs/*.log")
+        assert host.file(f"{CACHE}/.llmserve/jobs").mode == 0o700
+    assert "100.0 %" in logs
+    assert logs.rstrip().endswith("done")
+
+
+def test_nothing_is_left_running(host: Host) -> None:
+    with host.sudo():
+        assert not host.file(f"{CACHE}/.llmserve/jobs/lock").exists

@@ -124,6 +124,8 @@ def test_offline(hub: str, cache: str, snapshot: Run) -> None:
     result = snapshot("http://127.0.0.1:9", cache, offline=True)
     assert (result["changed"], result["offline"], result["path"]) == (False, True, path)
     os.unlink(os.path.join(path, "tokenizer.json"))
+    assert snapshot(hub, cache, offline=True)["changed"]
+    os.unlink(os.path.realpath(os.path.join(path, "config.json")))
     assert snapshot(hub, cache, offline=True)["reason_kind"] == "incomplete"
 
 
