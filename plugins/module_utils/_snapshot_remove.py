@@ -37,10 +37,10 @@ def absent(request: Request, hub: Any, check_mode: bool) -> Dict[str, Any]:
             ),
         )
     commit = store.ref() or request.revision
+    gone: Dict[str, int] = {}
     if isinstance(store, FolderStore):
         gone = _from_folder(store, commit, check_mode)
-    else:
-        assert isinstance(store, CacheStore)
+    elif isinstance(store, CacheStore):
         gone = _from_cache(request, store, hub, commit, check_mode)
     listed = "".join("{0} {1}\n".format(path, human_bytes(size)) for path, size in sorted(gone.items()))
     return {
