@@ -17,7 +17,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._planner.cache impor
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import GIB
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.fit import Fit, Stage
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts import Layout, stage_bounds
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts import Layout, many, stage_bounds
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.task import Task
 
 
@@ -46,13 +46,13 @@ def _merits(task: Task) -> str:
 
 def _split_lines(task: Task, layout: Layout, legal: bool) -> List[str]:
     model, tensor = task.model, layout.tensor
-    lines = ["TP {0} x PP {1} = {2} GPUs".format(tensor, layout.pipeline, layout.gpus)]
+    lines = ["TP {0} x PP {1} = {2}".format(tensor, layout.pipeline, many(layout.gpus, "GPU"))]
     if model.opaque:
         return lines
     if model.heads % tensor == 0:
         lines.append("{0} attention heads / TP {1} = {2} per GPU".format(model.heads, tensor, model.heads // tensor))
     if model.latent:
-        lines.append("the latent cache is the same on all {0} GPUs of a stage".format(tensor))
+        lines.append("the latent cache is whole on every GPU of a stage")
     elif model.kv_heads % tensor == 0:
         lines.append(
             "{0} key/value heads / TP {1} = {2} per GPU".format(model.kv_heads, tensor, model.kv_heads // tensor)

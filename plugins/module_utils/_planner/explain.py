@@ -13,7 +13,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.arithmetic import arithmetic
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import GIB
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.fit import Fit, Stage
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts import Layout, stage_bounds
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts import Layout, many, stage_bounds
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.offload import host_memory_gib
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.task import Task, accepted, settings_of
 
@@ -229,7 +229,7 @@ def _alternative(task: Task, item: Fit) -> Dict[str, Any]:
     elif item.layout.tensor > task.pool.per_node:
         why = "tensor parallel groups span nodes"
     else:
-        why = "{0} pipeline stage(s), which wait for each other".format(item.layout.pipeline)
+        why = "{0}, each of which waits for the one before".format(many(item.layout.pipeline, "pipeline stage"))
     return {
         "tensor_parallel_size": item.layout.tensor,
         "pipeline_parallel_size": item.layout.pipeline,

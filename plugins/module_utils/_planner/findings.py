@@ -8,6 +8,7 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
+import re
 from typing import Iterable, List, Optional, Sequence, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import GIB
@@ -16,6 +17,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._planner.formats imp
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts import (
     Layout,
     legal_tensor_sizes,
+    many,
     tensor_problems,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.offload import (
@@ -122,9 +124,15 @@ def _room_reason(task: Task, layout: Layout) -> str:
         for size in reversed(legal_tensor_sizes(task.model, task.form, pool.per_node, task.question.expert_parallel))
     ]
     return (
-        "TP {0} x PP {1} needs {2} GPUs, but {3} node(s) with {4} GPUs each have {5}. TP x PP that fits, at most: {6}. "
+        "TP {0} x PP {1} needs {2} GPUs, but {3} with {4} each have {5}. TP x PP that fits, at most: {6}. "
         "Set llmserve_tensor_parallel_size and llmserve_pipeline_parallel_size, or add nodes.".format(
-            layout.tensor, layout.pipeline, layout.gpus, pool.nodes, pool.per_node, pool.total, _comma(fitting)
+            layout.tensor,
+            layout.pipeline,
+            layout.gpus,
+            many(pool.nodes, "node"),
+            many(pool.per_node, "GPU"),
+            pool.total,
+            _comma(fitting),
         )
     )
 
@@ -153,11 +161,11 @@ def _host_reasons(task: Task, found: Fit, offload: float) -> List[str]:
     if not poor:
         return []
     return [
-        "cpu_offload_gb {0:g} on {1} GPUs needs about {2:.0f} GiB of host memory (twice the offload, because pinned "
+        "cpu_offload_gb {0:g} on {1} needs about {2:.0f} GiB of host memory (twice the offload, because pinned "
         "memory is rounded up), but {3} has {4:.0f} GiB: use more GPUs, an FP8 variant of the model, or fewer "
         "tokens.".format(
             offload,
-            ranks_per_node(task.pool, found.layout),
+            many(ranks_per_node(task.pool, found.layout), "GPU"),
             needed,
             _few([node.name for node in poor]),
             min(node.memory_gib for node in poor),
@@ -169,8 +177,8 @@ def _refusal(task: Task, found: Fit, offload: float, ranked: Sequence[Layout]) -
     stage = found.stages[found.binding]
     layout = found.layout
     where = "stage {0} of {1}".format(found.binding + 1, layout.pipeline) if layout.pipeline > 1 else "every GPU"
-    start = "{0} does not fit on {1} GPUs (TP {2} x PP {3}): ".format(
-        task.question.name, layout.gpus, layout.tensor, layout.pipeline
+    start = "{0} does not fit on {1} (TP {2} x PP {3}): ".format(
+        task.question.name, many(layout.gpus, "GPU"), layout.tensor, layout.pipeline
     )
     if found.problem:
         return start + found.problem + "."
@@ -221,10 +229,10 @@ def _remedies(task: Task, found: Fit, ranked: Sequence[Layout]) -> List[str]:
     offload = smallest_offload(task, found.layout) if not task.stated_offload else None
     if offload:
         remedies.append(
-            "cpu_offload_gb of {0:g}, with {1:.0f} GiB of host memory and much slower{2}".format(
+            "cpu_offload_gb of {0:g}, with {1:.0f} GiB of host memory{2}".format(
                 offload,
                 host_memory_gib(task.pool, found.layout, offload),
-                " except on GH200" if task.gpu and "GH200" not in task.gpu.name else "",
+                "" if _shares_nvlink(task) else ", and much slower",
             )
         )
     return remedies
@@ -258,7 +266,9 @@ def _smaller_format(task: Task, ranked: Sequence[Layout]) -> Optional[str]:
             if tensor_problems(task.model, form, layout.tensor, task.question.expert_parallel):
                 continue
             if accepted(smaller, evaluate_layout(smaller, layout, task.stated_offload)):
-                return "{0} on {1} GPUs (TP {2} x PP {3})".format(title, layout.gpus, layout.tensor, layout.pipeline)
+                return "{0} on {1} (TP {2} x PP {3})".format(
+                    title, many(layout.gpus, "GPU"), layout.tensor, layout.pipeline
+                )
     return None
 
 
@@ -327,7 +337,7 @@ def layout_warnings(task: Task, found: Fit, offload: float) -> List[str]:
             "(GHSA-v97p-wpxp-px84): use 0.21 or newer, or set async_scheduling: false in "
             "llmserve_engine_args.".format(*release)
         )
-    if offload and task.gpu is not None and "gh200" not in task.gpu.name.lower():
+    if offload and not _shares_nvlink(task):
         warnings.append(
             "{0:g} GiB of weights per GPU cross PCIe in every step: expect a few tokens per second.".format(offload)
         )
@@ -336,6 +346,11 @@ def layout_warnings(task: Task, found: Fit, offload: float) -> List[str]:
         if fp8:
             warnings.append("Faster than offload: {0}.".format(fp8))
     return warnings + _crowd_warning(task, found)
+
+
+def _shares_nvlink(task: Task) -> bool:
+    """Whether GPU and host are joined by NVLink (GH200, GB200), so that offload costs little."""
+    return task.gpu is not None and re.search(r"\bg[hb][23]00", task.gpu.name.lower()) is not None
 
 
 def _crowd_warning(task: Task, found: Fit) -> List[str]:

@@ -42,6 +42,11 @@ class Layout(NamedTuple):
         return self.tensor * self.pipeline
 
 
+def many(count: int, noun: str) -> str:
+    """A number with its noun: 1 GPU, 2 GPUs."""
+    return "{0} {1}{2}".format(count, noun, "" if count == 1 else "s")
+
+
 def stage_layers(layers: int, stages: int) -> List[int]:
     """Layers per pipeline stage as vLLM partitions them: the remainder goes to the stages before the last one."""
     sizes = [layers // stages] * stages

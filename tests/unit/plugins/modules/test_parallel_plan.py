@@ -53,7 +53,7 @@ def test_a_refusal_and_its_plan(capsys: pytest.CaptureFixture[str]) -> None:
 def test_memory_that_does_not_suffice(capsys: pytest.CaptureFixture[str]) -> None:
     result = run_module("parallel_plan", capsys, model=MODEL, nodes=nodes(1, name="Tesla T4"))
     assert result["failed"] is True
-    assert "acme/odd does not fit on 1 GPUs (TP 1 x PP 1): every GPU needs 14.2 GiB for weights" in result["msg"]
+    assert "acme/odd does not fit on 1 GPU (TP 1 x PP 1): every GPU needs 14.2 GiB for weights" in result["msg"]
     assert "What would work: " in result["msg"]
 
 

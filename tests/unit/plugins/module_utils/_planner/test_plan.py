@@ -182,7 +182,7 @@ def test_more_stages_than_layers() -> None:
 def test_more_gpus_than_there_are() -> None:
     found = plan("llama-3.1-405b", hosts(2, 8), tensor_parallel_size=8, pipeline_parallel_size=3)
     assert found["reasons"] == [
-        "TP 8 x PP 3 needs 24 GPUs, but 2 node(s) with 8 GPUs each have 16. TP x PP that fits, at most: 8 x 2, 4 x 4, "
+        "TP 8 x PP 3 needs 24 GPUs, but 2 nodes with 8 GPUs each have 16. TP x PP that fits, at most: 8 x 2, 4 x 4, "
         "2 x 8, 1 x 16. Set llmserve_tensor_parallel_size and llmserve_pipeline_parallel_size, or add nodes."
     ]
 
