@@ -1,19 +1,17 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a plan, and what would work; and what works, but not as one may expect.
+"""What is wrong with a plan; and what works, but not as one may expect.
 
 This module util is PRIVATE to the collection: nothing outside of it may import it.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Iterable, List, Optional, Sequence, Tuple
+from typing import Iterable, List, Sequence, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import GIB
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.fit import Fit, longest
-from ansible_collections.llmserve.vllm.plugins.module_utils._planner.formats import named
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.fit import Fit
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts import (
     Layout,
     legal_tensor_sizes,
@@ -23,7 +21,11 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts imp
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.offload import (
     host_memory_gib,
     ranks_per_node,
-    smallest_offload,
+)
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.remedies import (
+    remedies,
+    shares_nvlink,
+    smaller_formats,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.task import (
     Task,
@@ -34,8 +36,6 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._planner.task import
 
 # The first and last release with GHSA-v97p-wpxp-px84.
 LEAKY_PIPELINE = ((0, 16), (0, 21))
-# More nodes than this are no advice.
-MOST_NODES = 64
 
 
 def hosts(task: Task) -> Tuple[List[str], List[str]]:
@@ -200,8 +200,8 @@ def _refusal(task: Task, found: Fit, offload: float, ranked: Sequence[Layout]) -
         text = "{0} needs {1:.2f} GiB of KV cache for one request of {2} tokens and has {3:.2f} GiB".format(
             where, needed, task.least, available
         )
-    remedies = _remedies(task, found, ranked)
-    return start + text + ". " + ("What would work: " + "; ".join(remedies) + "." if remedies else _hopeless(task))
+    changes = remedies(task, found, ranked)
+    return start + text + ". " + ("What would work: " + "; ".join(changes) + "." if changes else _hopeless(task))
 
 
 def _needed_gib(task: Task, found: Fit) -> float:
@@ -212,64 +212,6 @@ def _needed_gib(task: Task, found: Fit) -> float:
 
 def _hopeless(task: Task) -> str:
     return "Use more or larger GPUs, or a smaller or quantized variant of the model."
-
-
-def _remedies(task: Task, found: Fit, ranked: Sequence[Layout]) -> List[str]:
-    """Changes that were computed to work, the cheapest first."""
-    remedies = []
-    most = longest(found, task.model)
-    if task.length is not None and 512 <= most < task.length:
-        remedies.append("max_model_len of at most {0}".format(most // 256 * 256 or most))
-    gpus = _more_gpus(task, found)
-    if gpus:
-        remedies.append(gpus)
-    smaller = _smaller_format(task, ranked)
-    if smaller:
-        remedies.append(smaller)
-    offload = smallest_offload(task, found.layout) if not task.stated_offload else None
-    if offload:
-        remedies.append(
-            "cpu_offload_gb of {0:g}, with {1:.0f} GiB of host memory{2}".format(
-                offload,
-                host_memory_gib(task.pool, found.layout, offload),
-                "" if _shares_nvlink(task) else ", and much slower",
-            )
-        )
-    return remedies
-
-
-def _more_gpus(task: Task, found: Fit) -> Optional[str]:
-    """The fewest GPUs like these, in the largest groups that a node has, that hold it."""
-    per_node = task.pool.per_node
-    sizes = legal_tensor_sizes(task.model, task.form, per_node, task.question.expert_parallel)
-    if not sizes:
-        return None
-    tensor = task.question.tensor or sizes[-1]
-    for pipeline in range(1, min(per_node * MOST_NODES // tensor, len(task.model.layers)) + 1):
-        layout = Layout(tensor, pipeline)
-        if layout.gpus <= found.layout.gpus or not may_fit(task, layout):
-            continue
-        if accepted(task, evaluate_layout(task, layout, task.stated_offload)):
-            return "{0} such GPUs (TP {1} x PP {2})".format(layout.gpus, tensor, pipeline)
-    return None
-
-
-def _smaller_format(task: Task, ranked: Sequence[Layout]) -> Optional[str]:
-    if not task.form.plain or task.gpu is None:
-        return None
-    for name, title in (("fp8", "an FP8 variant of the model"), ("int4_g128", "a 4-bit variant (AWQ or GPTQ)")):
-        form = named(name)
-        smaller = task._replace(form=form, checkpoint=task.checkpoint._replace(scale=1.0))
-        for layout in ranked:
-            if not may_fit(smaller, layout, 0.0):
-                continue
-            if tensor_problems(task.model, form, layout.tensor, task.question.expert_parallel):
-                continue
-            if accepted(smaller, evaluate_layout(smaller, layout, task.stated_offload)):
-                return "{0} on {1} (TP {2} x PP {3})".format(
-                    title, many(layout.gpus, "GPU"), layout.tensor, layout.pipeline
-                )
-    return None
 
 
 def model_warnings(task: Task) -> List[str]:
@@ -337,20 +279,15 @@ def layout_warnings(task: Task, found: Fit, offload: float) -> List[str]:
             "(GHSA-v97p-wpxp-px84): use 0.21 or newer, or set async_scheduling: false in "
             "llmserve_engine_args.".format(*release)
         )
-    if offload and not _shares_nvlink(task):
+    if offload and not shares_nvlink(task):
         warnings.append(
             "{0:g} GiB of weights per GPU cross PCIe in every step: expect a few tokens per second.".format(offload)
         )
     if offload:
-        fp8 = _smaller_format(task, [layout])
-        if fp8:
-            warnings.append("Faster than offload: {0}.".format(fp8))
+        faster = smaller_formats(task, [layout])
+        if faster:
+            warnings.append("Faster than offload: {0}.".format("; or ".join(faster)))
     return warnings + _crowd_warning(task, found)
-
-
-def _shares_nvlink(task: Task) -> bool:
-    """Whether GPU and host are joined by NVLink (GH200, GB200), so that offload costs little."""
-    return task.gpu is not None and re.search(r"\bg[hb][23]00", task.gpu.name.lower()) is not None
 
 
 def _crowd_warning(task: Task, found: Fit) -> List[str]:
