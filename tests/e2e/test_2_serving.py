@@ -9,6 +9,7 @@ The tests build on each other, in this order.
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -79,6 +80,14 @@ def test_the_model_is_split_over_both_nodes(sandbox: Operator, key: str) -> None
 
 def test_a_second_run_changes_nothing(sandbox: Operator, served: Run) -> None:
     assert sandbox.playbook("serve_405b").ok().changed == 0
+
+
+def test_the_plan_is_compared_with_what_vllm_logs(sandbox: Operator, served: Run) -> None:
+    """The plan is for the H100 that is simulated, so it has to be far off what the CPU build has."""
+    run = sandbox.playbook("serve_405b", "-e", "vllm_serve_compare_plan=true").ok()
+    assert re.search(r"Memory +KV cache: planned [\d,]+ tokens, vLLM has 32,768 tokens \(-[\d.]+ %\)", run.output)
+    assert "[WARNING]: The plan is off: KV cache" in run.text
+    assert run.changed == 0
 
 
 def test_check_mode_finds_nothing_to_do(sandbox: Operator, served: Run) -> None:
