@@ -23,3 +23,20 @@ attributes:
     description: A second run with the same arguments reports no change.
     support: full
 """
+
+    # A module that an action plugin runs in slices, to show how far it is meanwhile.
+    WAITER = r"""
+options:
+  slice:
+    description:
+      - >-
+        Seconds after which the module returns with RV(finished=false) though it is not over; V(0) waits in one go. The
+        action plugin uses V(10) where it is not given.
+    type: float
+    default: 0
+  resume:
+    description:
+      - The RV(resume) that the slice before returned. The action plugin passes it on.
+    type: dict
+    default: {}
+"""

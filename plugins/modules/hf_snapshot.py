@@ -27,6 +27,8 @@ requirements:
   - huggingface_hub >= 2.0, tested with 2.4.0, for the Python that runs this module. The role
     P(llmserve.vllm.hf_model#role) installs it into a virtual environment and sets C(ansible_python_interpreter) for
     this task.
+extends_documentation_fragment:
+  - llmserve.vllm.attributes.waiter
 attributes:
   check_mode:
     support: full
@@ -155,18 +157,6 @@ options:
       - Seconds to wait for the end of the work; V(0) waits as long as it takes. The work goes on in any case.
     type: float
     default: 0
-  slice:
-    description:
-      - >-
-        Seconds after which the module returns with RV(finished=false) though the work is not over; V(0) waits in one
-        go. The action plugin uses V(10) where it is not given.
-    type: float
-    default: 0
-  resume:
-    description:
-      - The RV(resume) that the slice before returned. The action plugin passes it on.
-    type: dict
-    default: {}
 seealso:
   - module: llmserve.vllm.hub_model_info
 """

@@ -22,6 +22,8 @@ description:
   - In a playbook an action plugin of the same name runs this module in slices and prints a line of progress for each.
 requirements:
   - A container runtime's command line with C(inspect), C(logs) and C(exec), and the right to use it.
+extends_documentation_fragment:
+  - llmserve.vllm.attributes.waiter
 attributes:
   check_mode:
     support: full
@@ -86,18 +88,6 @@ options:
       - Number of the container's last log lines to return when it has failed.
     type: int
     default: 30
-  slice:
-    description:
-      - >-
-        Seconds after which the module returns with RV(finished=false) though the wait is not over; V(0) waits in one
-        go. The action plugin uses V(10) where it is not given.
-    type: float
-    default: 0
-  resume:
-    description:
-      - The RV(resume) that the slice before returned. The action plugin passes it on.
-    type: dict
-    default: {}
 seealso:
   - plugin: llmserve.vllm.parse_ray_status
     plugin_type: filter

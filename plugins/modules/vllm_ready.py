@@ -21,6 +21,8 @@ description:
     such as the shards loaded so far.
 requirements:
   - With O(container), a container runtime's command line with C(inspect) and C(logs), and the right to use it.
+extends_documentation_fragment:
+  - llmserve.vllm.attributes.waiter
 attributes:
   check_mode:
     support: full
@@ -111,18 +113,6 @@ options:
       - The plan that the server was started by, RV(llmserve.vllm.parallel_plan#module:plan). What vLLM logs about its
         memory is compared with it, see RV(differences); a difference above 10 % is a warning.
       - Without a container there is no log to compare with.
-    type: dict
-    default: {}
-  slice:
-    description:
-      - >-
-        Seconds after which the module returns with RV(finished=false) though the wait is not over; V(0) waits in one
-        go. The action plugin uses V(10) where it is not given.
-    type: float
-    default: 0
-  resume:
-    description:
-      - The RV(resume) that the slice before returned. The action plugin passes it on.
     type: dict
     default: {}
 seealso:
