@@ -61,9 +61,9 @@ VARIABLES: dict[str, tuple[dict[str, object], list[str]]] = {
     ),
     "too_little_memory": (
         {"llmserve_engine_args": {"gpu_memory_utilization": 0.01}},
-        ["does not fit on 2 GPUs", "GiB"],
+        ["does not fit on", "GiB for weights", "activations and overhead"],
     ),
-    "no_hosts_to_serve_on": ({"plan_offline": True}, ["plan_offline", "hosts were not looked at"]),
+    "no_hosts_to_serve_on": ({"plan_offline": True}, ["plan_offline", "hosts would not be looked at"]),
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Sequence
 
+from ansible_collections.llmserve.vllm.plugins.module_utils._planner.engine import utilization
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.fit import Fit, longest
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.formats import named
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.layouts import (
@@ -38,6 +39,9 @@ def remedies(task: Task, found: Fit, ranked: Sequence[Layout]) -> List[str]:
     most = longest(found, task.model)
     if task.length is not None and 512 <= most < task.length:
         listed.append("max_model_len of at most {0}".format(_rounded(most)))
+    share = _larger_share(task, found)
+    if share:
+        listed.append(share)
     gpus = _more_gpus(task, found)
     if gpus:
         listed.append(gpus)
@@ -52,6 +56,17 @@ def remedies(task: Task, found: Fit, ranked: Sequence[Layout]) -> List[str]:
             )
         )
     return listed
+
+
+def _larger_share(task: Task, found: Fit) -> Optional[str]:
+    """vLLM's own share of a GPU, where somebody asked for less."""
+    default = utilization(found.settings.release)
+    if (task.question.gpu_memory_utilization or default) >= default:
+        return None
+    roomy = task._replace(question=task.question._replace(gpu_memory_utilization=None))
+    if not accepted(roomy, evaluate_layout(roomy, found.layout, task.stated_offload)):
+        return None
+    return "gpu_memory_utilization of {0:g}".format(default)
 
 
 def _more_gpus(task: Task, found: Fit) -> Optional[str]:

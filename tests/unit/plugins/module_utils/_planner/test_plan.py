@@ -288,6 +288,20 @@ def test_gpus_that_share_the_memory_of_the_host() -> None:
     assert unknown["gpu"]["total_gib"] is None
 
 
+def test_a_small_share_is_the_first_thing_to_mend() -> None:
+    found = plan("llama-3.1-8b", hosts(1, 1), gpu_memory_utilization=0.2)
+    assert "What would work: gpu_memory_utilization of 0.92; " in found["reasons"][0]
+    # where the default does not hold it either, it is no remedy
+    assert "utilization of" not in plan("llama-3.1-70b", hosts(1, 1), gpu_memory_utilization=0.2)["reasons"][0]
+
+
+def test_fp8_with_a_shorter_context_is_named_before_a_format_of_less_quality() -> None:
+    found = plan("llama-3.1-70b", hosts(1, 1, "NVIDIA GH200 480GB", memory_total_mib=97871, host_memory_mib=491520))
+    reason = found["reasons"][0]
+    assert "an FP8 variant of the model on 1 GPU (TP 1 x PP 1) with max_model_len of at most 50176" in reason
+    assert reason.index("FP8") < reason.index("4-bit")
+
+
 def test_memory_that_other_processes_hold() -> None:
     found = plan("llama-3.1-8b", hosts(1, 1, memory_total_mib=81559, memory_used_mib=20000))
     assert found["fits"] is False
