@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+import time
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, Dict, List, Optional, Protocol, Sequence, Type
 
@@ -31,6 +32,10 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_verify imp
 from ansible_collections.llmserve.vllm.plugins.module_utils._wait import minutes
 
 _BLOCK = 4 << 20
+# What arrives comes in small pieces; written and hashed together they cost less, and a killed process loses little.
+_GATHER = 1 << 20
+# A slow connection still shows that it moves.
+_GATHER_SECONDS = 5.0
 _DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 # Wrong content may be an accident of the way once; twice it is the source.
 _TRIES_OF_CONTENT = 2
@@ -59,10 +64,18 @@ class StoppedError(Exception):
 class Sink:
     """A partial file as huggingface_hub's http_get wants to write to it. Counts and hashes what passes."""
 
-    def __init__(self, path: str, item: ListedFile, meter: Meter, stop: threading.Event, compare: bool) -> None:
+    def __init__(
+        self, path: str, item: ListedFile, meter: Meter, stop: threading.Event, hashers: Optional[Executor]
+    ) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        self._item, self._meter, self._stop, self._compare = item, meter, stop, compare
-        self._digest = digest_of(item) if compare else None
+        self._item, self._meter, self._stop, self._hashers = item, meter, stop, hashers
+        self._digest = digest_of(item) if hashers else None
+        # one is filled while the other is hashed
+        room = max(1 << 16, min(_GATHER, item.size))
+        self._buffer, self._spare = memoryview(bytearray(room)), memoryview(bytearray(room))
+        self._hashing: Optional[Future[None]] = None
+        self._gathered = 0
+        self._flushed = time.monotonic()
         # unbuffered, so that what was counted is also what is on the disk after a crash
         self._file = open(path, "r+b" if os.path.exists(path) else "w+b", buffering=0)  # noqa: SIM115
         self.size = 0
@@ -96,15 +109,49 @@ class Sink:
             raise StoppedError
         left = memoryview(data)
         while left:
-            count = self._file.write(left) or 0
-            if self._digest is not None:
-                self._digest.update(left[:count])
-            self.size += count
-            self._meter.add(count)
-            left = left[count:]
+            room = self._buffer[self._gathered : self._gathered + len(left)]
+            room[:] = left[: len(room)]
+            self._gathered += len(room)
+            left = left[len(room) :]
+            if self._gathered == len(self._buffer) or time.monotonic() - self._flushed > _GATHER_SECONDS:
+                self.flush()
         return len(data)
 
+    def flush(self) -> None:
+        """Put onto the disk what has arrived, and count it."""
+        self._flushed = time.monotonic()
+        if not self._gathered:
+            # nothing has moved
+            return
+        block, written = self._buffer[: self._gathered], 0
+        self._gathered = 0
+        try:
+            while written < len(block):
+                written += self._file.write(block[written:]) or 0
+        finally:
+            # What a full disk did not take is dropped: size and digest are those of the file.
+            self.size += written
+            self._meter.add(written)
+            self._hash(block[:written])
+
+    def _hash(self, block: memoryview) -> None:
+        if self._digest is None or self._hashers is None:
+            return
+        self._settle()
+        if len(block) < _GATHER:
+            self._digest.update(block)
+            return
+        # While this thread receives, so that a single connection is not slowed down.
+        self._hashing = self._hashers.submit(self._digest.update, block)
+        self._buffer, self._spare = self._spare, self._buffer
+
+    def _settle(self) -> None:
+        if self._hashing is not None:
+            self._hashing.result()
+            self._hashing = None
+
     def tell(self) -> int:
+        self.flush()
         return self.size
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -119,14 +166,17 @@ class Sink:
 
     def start_over(self) -> None:
         """Forget what there is."""
+        self._settle()
+        self._gathered = 0
         self._meter.take_back(self.size)
         self._file.seek(0)
         self._file.truncate(0)
-        self._digest = digest_of(self._item) if self._compare else None
+        self._digest = digest_of(self._item) if self._hashers else None
         self.size = 0
 
     def is_right(self) -> bool:
         """Whether the whole has the digest that the Hub lists."""
+        self._settle()
         return self._digest is None or bool(self._digest.hexdigest() == self._item.etag)
 
 
@@ -138,6 +188,8 @@ class Fetcher:
         self._library, self._meter = library, meter
         self._verified = Verified(store)
         self._stop = threading.Event()
+        # its threads start with the first block, which is in the job's own process
+        self._hashers = ThreadPoolExecutor(request.max_workers) if request.verify != "none" else None
         self.refetched: List[str] = []
 
     def stop(self) -> None:
@@ -179,9 +231,8 @@ class Fetcher:
 
     def _transfer(self, item: ListedFile) -> None:
         wrong = 0
-        compare = self._request.verify != "none"
         while True:
-            with Sink(self._store.partial(item), item, self._meter, self._stop, compare) as sink:
+            with Sink(self._store.partial(item), item, self._meter, self._stop, self._hashers) as sink:
                 self._fill(item, sink)
                 if sink.is_right():
                     break
@@ -203,7 +254,10 @@ class Fetcher:
         while sink.size != item.size or not item.size:
             before = sink.size
             try:
-                self._library.get(self._request, self._commit, item, sink, sink.size)
+                try:
+                    self._library.get(self._request, self._commit, item, sink, sink.size)
+                finally:
+                    sink.flush()
                 if sink.size == item.size:
                     return
                 reason = "{0} ended at byte {1} of {2}".format(item.path, sink.size, item.size)

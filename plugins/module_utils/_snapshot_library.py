@@ -8,6 +8,7 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -18,8 +19,8 @@ from typing import Any, Callable, Dict, Optional
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_errors import Request, SnapshotError
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_store import ListedFile, Listing, refuse_unsafe
 
-# A block that has not arrived completely when a connection breaks is lost: the library's 10 MB are too many.
-CHUNK = 1 << 20
+# Bytes to ask a connection for at once. With httpcore's 64 KiB, its bookkeeping costs more than computing digests.
+_READ = 1 << 18
 # The library lists a repository without trying twice. A Hub that asks to wait is waited for, one that is broken less.
 _BUSY_SECONDS, _BROKEN_SECONDS = 120.0, 15.0
 
@@ -67,7 +68,12 @@ class HubLibrary:
                 "(`{0} -m pip install huggingface_hub==2.4.0`), or set ansible_python_interpreter for this task to the "
                 "Python of the virtual environment that the role hf_model makes.".format(sys.executable, exc),
             ) from exc
-        self.hub.constants.DOWNLOAD_CHUNK_SIZE = CHUNK
+        # Bytes are passed on as they come: what the library gathers (10 MB) is lost when a connection breaks.
+        self.hub.constants.DOWNLOAD_CHUNK_SIZE = None
+        for name in ("httpcore2", "httpcore"):
+            with contextlib.suppress(ImportError, AttributeError):
+                importlib.import_module(name).HTTP11Connection.READ_NUM_BYTES = _READ
+                break
 
     def describe(self, request: Request) -> Listing:
         """List a revision, and make sure that its files may be read."""
