@@ -148,7 +148,7 @@ def measure(limit: int, command: list[str]) -> dict[str, Any]:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGALRM, lambda *_given: sys.exit(f"not done after {limit} s: {command[0]}"))
     signal.alarm(limit)
-    seconds, cpu, peak, code = 0.0, 0.0, 0.0, 0
+    seconds, cpu, peak, code, text = 0.0, 0.0, 0.0, 0, ""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         try:
             began = time.perf_counter()
