@@ -61,8 +61,8 @@ build: .venv/.test ## Build the collection's archive
 
 clean: ## Remove the sandbox's nodes; what was built stays cached
 	@if [ -x $(BIN)/ansible-playbook ]; then ansible-playbook playbooks/sandbox_down.yml -i inventories/sandbox; fi
-	rm -rf .mypy_cache .pytest_cache .ruff_cache tests/output
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
 purge: ## Remove the sandbox with its images and caches, and the virtual environment
 	@if [ -x $(BIN)/ansible-playbook ]; then ansible-playbook playbooks/sandbox_down.yml -i inventories/sandbox -e sandbox_purge=true; fi
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache tests/output
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output

@@ -77,6 +77,7 @@ class Sink:
         self._gathered = 0
         self._flushed = time.monotonic()
         # unbuffered, so that what was counted is also what is on the disk after a crash
+        # SIM115: it stays open until close(), longer than this method
         self._file = open(path, "r+b" if os.path.exists(path) else "w+b", buffering=0)  # noqa: SIM115
         self.size = 0
         self._restore()
