@@ -119,11 +119,6 @@ class Model(NamedTuple):
     # whether config.json tells so little that the layers are made up, see standin.py
     opaque: bool = False
 
-    @property
-    def window_layers(self) -> int:
-        """Layers that look at a part of the context only."""
-        return sum(layer.attention.kind in ("sliding", "chunked") for layer in self.layers)
-
 
 _TEXT_CONFIGS = ("text_config", "llm_config", "language_config", "thinker_config")
 
