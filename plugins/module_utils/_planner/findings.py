@@ -301,9 +301,9 @@ def _crowd_warning(task: Task, found: Fit) -> List[str]:
             continue
         if accepted(task, evaluate_layout(task, smaller, task.stated_offload)):
             return [
-                "{0} GPUs (TP {1} x PP {2}) hold one copy of the model: these {3} would hold {4} copies, each with "
+                "One copy of the model fits on {0} (TP {1} x PP {2}): these {3} would hold {4} copies, each with "
                 "requests of its own and fewer stages that wait for each other (strategy fit).".format(
-                    smaller.gpus, smaller.tensor, pipeline, layout.gpus, layout.pipeline // pipeline
+                    many(smaller.gpus, "GPU"), smaller.tensor, pipeline, layout.gpus, layout.pipeline // pipeline
                 )
             ]
     return []
