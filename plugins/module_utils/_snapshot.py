@@ -112,7 +112,7 @@ def _look(
         listing: Listing = open_library().describe(request._replace(revision=commit))
     except Exception as exc:
         problem = explain(exc, request)
-        here = on_disk(request) if problem.kind == "hub_unreachable" else None
+        here = on_disk(request) if problem.kind in ("hub_unreachable", "peers_unreachable") else None
         if here is None:
             raise problem from exc
         return None, None, dict(here, warnings=["{0} The complete copy in {1} is used.".format(problem, request.root)])

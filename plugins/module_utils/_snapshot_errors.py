@@ -21,6 +21,13 @@ class SnapshotError(Exception):
         self.kind = kind
 
 
+class Peer(NamedTuple):
+    """Another host that has the snapshot, or is fetching it."""
+
+    url: str
+    token: str
+
+
 class Request(NamedTuple):
     """Which snapshot, where from and where to."""
 
@@ -39,6 +46,15 @@ class Request(NamedTuple):
     verify: str = "size"
     # seconds without a byte after which a download is given up
     stall_timeout: float = 900.0
+    # nearest first; asked instead of the endpoint
+    peers: Sequence[Peer] = ()
+    # never fall back to the endpoint
+    peers_only: bool = False
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What must not appear in anything that is written."""
+        return (self.token, *(peer.token for peer in self.peers))
 
     @property
     def root(self) -> str:

@@ -15,15 +15,12 @@ import contextlib
 import errno
 import json
 import os
-import resource
-import signal
-import socket
 import threading
 import time
 import uuid
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Sequence
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._host import read_text as read_system
+from ansible_collections.llmserve.vllm.plugins.module_utils._background import is_gone, own_identity, spawn
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_progress import Meter, sentence
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_store import read_text, remove, write_text
 
@@ -35,24 +32,6 @@ LOG_SECONDS = 10.0
 _KEEP = 10
 # Kept free for the last word of a job that has filled the disk.
 _RESERVE = 64 << 10
-
-
-def _host() -> str:
-    """Which processes the numbers of this one's /proc belong to: containers on one machine have one boot id."""
-    boot = (read_system("/proc/sys/kernel/random/boot_id") or "").strip()
-    try:
-        space = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        space = ""
-    return " ".join((socket.gethostname(), boot, space))
-
-
-def _started(pid: int) -> str:
-    """When a process began, in ticks since the boot; tells it from a later one with the same number."""
-    stat = read_system("/proc/{0}/stat".format(pid)) or ""
-    fields = stat.rpartition(")")[2].split()
-    # a zombie is dead, whoever has not yet waited for it
-    return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
 
 
 class Jobs:
@@ -99,7 +78,7 @@ class Jobs:
             return False
         if report["state"] != RUNNING:
             return True
-        return report["host"] == _host() and _started(report["pid"]) != report["started"]
+        return is_gone(report)
 
     def acquire(self, job: str) -> bool:
         """Take the lock, which may be on a network filesystem: a link is made by exactly one of many."""
@@ -161,10 +140,9 @@ class Jobs:
 class Reporter:
     """Writes the job's figures once a second, and a line into its log every few."""
 
-    def __init__(self, jobs: Jobs, job: str, meter: Meter, secret: str, on_lost: Callable[[], None]) -> None:
-        self._jobs, self._job, self._meter, self._secret, self._on_lost = jobs, job, meter, secret, on_lost
-        pid = os.getpid()
-        self._identity = {"job": job, "host": _host(), "pid": pid, "started": _started(pid), "began": time.time()}
+    def __init__(self, jobs: Jobs, job: str, meter: Meter, secrets: Sequence[str], on_lost: Callable[[], None]) -> None:
+        self._jobs, self._job, self._meter, self._secrets, self._on_lost = jobs, job, meter, secrets, on_lost
+        self._identity = dict(own_identity(), job=job, began=time.time())
         self._beat = 0
         self._logged = 0.0
         self._ended = threading.Event()
@@ -173,7 +151,7 @@ class Reporter:
         self._reserve = os.path.join(jobs.folder, job + ".reserve")
         with open(self._reserve, "wb") as reserve:
             reserve.write(bytes(_RESERVE))
-        self.say("started as process {0}".format(pid))
+        self.say("started as process {0}".format(self._identity["pid"]))
         self.write(RUNNING)
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -196,19 +174,21 @@ class Reporter:
                 return
             self._beat += 1
             report = dict(self._identity, state=state, beat=self._beat, figures=self._meter.figures(), **more)
-            text = json.dumps(report)
-            self._jobs.write(self._job, json.loads(text.replace(self._secret, "***")) if self._secret else report)
+            self._jobs.write(self._job, json.loads(self._masked(json.dumps(report))))
 
     def say(self, text: str) -> None:
         """A line for the log."""
         self._logged = time.monotonic()
-        if self._secret:
-            text = text.replace(self._secret, "***")
         try:
             with open(self._jobs.log(self._job), "a", encoding="utf-8") as log:
-                log.write("{0} {1}\n".format(time.strftime("%Y-%m-%dT%H:%M:%S%z"), text))
+                log.write("{0} {1}\n".format(time.strftime("%Y-%m-%dT%H:%M:%S%z"), self._masked(text)))
         except OSError:
             pass
+
+    def _masked(self, text: str) -> str:
+        for secret in filter(None, self._secrets):
+            text = text.replace(secret, "***")
+        return text
 
     def end(self, state: str, **more: Any) -> None:
         """The last word; keeps trying for a while when the disk is full."""
@@ -229,22 +209,7 @@ def start(jobs: Jobs, work: Callable[[str, Callable[[], None]], None]) -> Option
     """
     jobs.prepare()
     job = "{0}-{1}".format(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), uuid.uuid4().hex[:8])
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.setsid()
-            if os.fork() == 0:
-                _detach(writer, jobs.log(job))
-                _locked(jobs, job, work, writer)
-            code = 0
-        finally:
-            os._exit(code)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader, "rb") as pipe:
-        word = pipe.read(1)
+    word = spawn(jobs.log(job), lambda answer: _locked(jobs, job, work, answer))
     if word == b"+":
         return job
     if word == b"-":
@@ -252,35 +217,15 @@ def start(jobs: Jobs, work: Callable[[str, Callable[[], None]], None]) -> Option
     raise OSError(errno.ECHILD, "the background process ended at once; see {0}".format(jobs.log(job)))
 
 
-def _locked(jobs: Jobs, job: str, work: Callable[[str, Callable[[], None]], None], writer: int) -> None:
+def _locked(
+    jobs: Jobs, job: str, work: Callable[[str, Callable[[], None]], None], answer: Callable[[bytes], None]
+) -> None:
     if not jobs.acquire(job):
-        os.write(writer, b"-")
+        answer(b"-")
         remove(jobs.log(job))
         return
-
-    def ready() -> None:
-        os.write(writer, b"+")
-        os.close(writer)
-
     try:
         jobs.clean()
-        work(job, ready)
+        work(job, lambda: answer(b"+"))
     finally:
         jobs.release(job)
-
-
-def _detach(writer: int, log: str) -> None:
-    """Hold on to nothing of who started this: an open pipe would keep ssh and Ansible waiting."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # What is in the memory stays there.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.chdir("/")
-    os.umask(0o022)
-    null = os.open(os.devnull, os.O_RDONLY)
-    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(null, 0)
-    os.dup2(out, 1)
-    os.dup2(out, 2)
-    highest = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 65536)
-    os.closerange(3, writer)
-    os.closerange(writer + 1, highest)

@@ -68,6 +68,9 @@ class HubLibrary:
                 "(`{0} -m pip install huggingface_hub==2.4.0`), or set ansible_python_interpreter for this task to the "
                 "Python of the virtual environment that the role hf_model makes.".format(sys.executable, exc),
             ) from exc
+        # What is larger comes through get_whole, except from a host of ours.
+        self._largest = self.hub.constants.MAX_HTTP_DOWNLOAD_SIZE
+        self.hub.constants.MAX_HTTP_DOWNLOAD_SIZE = sys.maxsize
         # Bytes are passed on as they come: what the library gathers (10 MB) is lost when a connection breaks.
         self.hub.constants.DOWNLOAD_CHUNK_SIZE = None
         for name in ("httpcore2", "httpcore"):
@@ -80,7 +83,7 @@ class HubLibrary:
         began, delay = time.monotonic(), 1.0
         while True:
             try:
-                return self._describe(request)
+                return self.describe_once(request)
             except Exception as exc:
                 status = getattr(getattr(exc, "response", None), "status_code", 0)
                 delay = max(delay, _retry_after(exc))
@@ -90,7 +93,8 @@ class HubLibrary:
                 time.sleep(delay)
                 delay = min(8.0, delay * 2)
 
-    def _describe(self, request: Request) -> Listing:
+    def describe_once(self, request: Request) -> Listing:
+        """As C(describe), without patience for a Hub that is busy."""
         # without a token of ours, not some other token that lies around on the host
         api = self.hub.HfApi(endpoint=request.endpoint, token=request.token or False)
         info = api.model_info(request.repo_id, revision=request.revision, files_metadata=True)
@@ -118,7 +122,7 @@ class HubLibrary:
 
     def get_whole(self, request: Request, commit: str, item: ListedFile) -> bool:
         """Let huggingface_hub fetch a file that the Hub gives out through its own protocol (Xet) only."""
-        if item.size <= self.hub.constants.MAX_HTTP_DOWNLOAD_SIZE:
+        if item.size <= self._largest:
             return False
         self.hub.hf_hub_download(
             request.repo_id,

@@ -9,11 +9,19 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 from __future__ import annotations
 
 import getpass
+from functools import lru_cache
 from typing import Any, Dict
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot import Call, ensure, ensure_offline
-from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_errors import Request, SnapshotError, explain
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_errors import (
+    Peer,
+    Request,
+    SnapshotError,
+    explain,
+)
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_fetch import Library
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_library import HubLibrary
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_peers import PeerLibrary
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_remove import absent
 
 
@@ -32,7 +40,14 @@ def read_request(params: Dict[str, Any]) -> Request:
         local_dir=params["local_dir"] or "",
         verify=params["verify"],
         stall_timeout=params["stall_timeout"],
+        peers=tuple(Peer(peer["url"].rstrip("/"), peer["token"]) for peer in params["peers"]),
+        peers_only=params["peers_only"],
     )
+
+
+def _library(request: Request, timeout: float) -> Library:
+    hub = HubLibrary(request, timeout)
+    return PeerLibrary(hub, request) if request.peers or request.peers_only else hub
 
 
 def work(params: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
@@ -52,7 +67,9 @@ def work(params: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
             return absent(request, HubLibrary(request, params["timeout"]).hub, check_mode)
         if params["offline"]:
             return ensure_offline(request, call)
-        return ensure(request, lambda: HubLibrary(request, params["timeout"]), call)
+        # One for the whole run: what it learns when it lists, it knows when it fetches.
+        open_library = lru_cache(maxsize=None)(lambda: _library(request, params["timeout"]))
+        return ensure(request, open_library, call)
     except (SnapshotError, OSError) as exc:
         problem = explain(exc, request)
         return {"failure": str(problem), "reason_kind": problem.kind}

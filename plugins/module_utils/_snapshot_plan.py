@@ -8,7 +8,6 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
@@ -21,6 +20,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._hub import (
     wanted_files,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_errors import Request, SnapshotError, not_writable
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_listing import noted
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_store import (
     CacheStore,
     FolderStore,
@@ -28,7 +28,6 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_store impo
     Listing,
     Store,
     content_path,
-    read_text,
     size_of,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_verify import (
@@ -173,17 +172,7 @@ def assert_index(store: Store, request: Request, plan: Plan) -> None:
 
 def listing_on_disk(store: Store, commit: str) -> Optional[Listing]:
     """The Hub's list of a commit as huggingface_hub keeps it: a commit never changes."""
-    try:
-        entries = json.loads(read_text(store.tree(commit)) or "")["files"]
-        files = [
-            ListedFile(
-                str(path), int(entry.get("lfs_size") or entry["size"]), str(entry.get("lfs_sha256") or entry["blob_id"])
-            )
-            for path, entry in entries.items()
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return Listing(commit, files)
+    return noted(os.path.dirname(store.tree(commit)), commit)
 
 
 def filesystem(path: str) -> Dict[str, Any]:

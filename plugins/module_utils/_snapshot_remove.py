@@ -14,6 +14,7 @@ from typing import Any, Dict, List
 from ansible_collections.llmserve.vllm.plugins.module_utils._hub import human_bytes
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_errors import Request, SnapshotError
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_job import Jobs
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_listing import announced, forget, known_commits
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_plan import listing_on_disk
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_store import (
     CacheStore,
@@ -76,18 +77,18 @@ def _from_cache(request: Request, store: CacheStore, hub: Any, commit: str, chec
             remove(path)
     if gone and not check_mode:
         remove(store.tree(commit))
+        forget(store.state, commit)
     return gone
 
 
 def _partials(store: CacheStore, commit: str) -> List[str]:
     """Partial files that belong to this commit's files and to those of no other."""
-    listing = listing_on_disk(store, commit)
+    listing = announced(store.state, commit)
     if listing is None:
         return []
     others = set()
-    trees = os.path.dirname(store.tree(commit))
-    for name in os.listdir(trees):
-        other = None if name == commit + ".json" else listing_on_disk(store, name[: -len(".json")])
+    for name in known_commits(store.state):
+        other = None if name == commit else announced(store.state, name)
         others |= {item.etag for item in other.files} if other else set()
     paths = [store.partial(item) for item in listing.files if item.etag not in others]
     return sorted({path for path in paths if os.path.lexists(path)})

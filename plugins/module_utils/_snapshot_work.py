@@ -18,6 +18,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._hub import free_byt
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_errors import Request, SnapshotError, explain
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_fetch import Fetcher, StoppedError
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_job import DONE, FAILED, Jobs, Reporter
+from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_listing import announce
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_plan import (
     Listing,
     Plan,
@@ -48,7 +49,8 @@ class Worker:
         self.request, self.store, self.library, self.listing = request, store, library, listing
         self.meter = Meter()
         self.fetcher = Fetcher(request, listing.commit, store, library, self.meter)
-        self.warnings: List[str] = []
+        # how it came to its list of files
+        self.warnings: List[str] = list(getattr(library, "warnings", ()))
 
     def run(self) -> Dict[str, Any]:
         """The module's result, or an exception."""
@@ -160,7 +162,7 @@ class Worker:
 
 def work(request: Request, jobs: Jobs, job: str, ready: Callable[[], None], worker: Worker) -> None:
     """Carry the plan out in this process, and leave word of how it ended."""
-    reporter = Reporter(jobs, job, worker.meter, request.token, worker.fetcher.stop)
+    reporter = Reporter(jobs, job, worker.meter, request.secrets, worker.fetcher.stop)
 
     def on_term(_signal: int, _frame: Any) -> None:
         worker.fetcher.stop()
@@ -180,6 +182,7 @@ def work(request: Request, jobs: Jobs, job: str, ready: Callable[[], None], work
 
     signal.signal(signal.SIGTERM, on_term)
     worker.library.listen(hear)
+    announce(worker.store.state, request.revision, worker.listing)
     ready()
     try:
         done = worker.run()

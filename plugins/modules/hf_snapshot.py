@@ -89,6 +89,29 @@ options:
       - Address of the Hub or of a mirror.
     type: str
     default: https://huggingface.co
+  peers:
+    description:
+      - Other hosts that have the revision or are fetching it at this moment (see M(llmserve.vllm.hub_mirror)), the
+        nearest first. Files are asked for there, and passed on while they still arrive there, so that the Hub sends
+        each byte only once. The revision is what it is there.
+      - A host that does not answer is passed over for the next one.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      url:
+        description: Its RV(llmserve.vllm.hub_mirror#module:url).
+        type: str
+        required: true
+      token:
+        description: Its RV(llmserve.vllm.hub_mirror#module:token).
+        type: str
+        required: true
+  peers_only:
+    description:
+      - Never ask O(endpoint). With V(false) it is asked when, at the beginning, none of the O(peers) answers.
+    type: bool
+    default: false
   token:
     description:
       - Token with read access. Without it the Hub is asked anonymously, whatever token the host may have stored.
@@ -186,6 +209,14 @@ EXAMPLES = r"""
     repo_id: meta-llama/Llama-3.1-8B-Instruct
     cache_dir: /var/lib/llmserve/hf/hub
     job: "{{ download.job }}"
+
+- name: Fetch from the host next door, which is fetching from the Hub
+  llmserve.vllm.hf_snapshot:
+    repo_id: meta-llama/Llama-3.1-8B-Instruct
+    cache_dir: /var/lib/llmserve/hf/hub
+    peers:
+      - url: "{{ hostvars['node1'].mirror.url }}"
+        token: "{{ hostvars['node1'].mirror.token }}"
 
 - name: Make sure on an air-gapped host that not one byte is wrong
   llmserve.vllm.hf_snapshot:
@@ -320,9 +351,9 @@ resume:
 reason_kind:
   description: >-
     V(token_missing), V(token_refused), V(licence_not_accepted), V(model_not_found), V(revision_not_found),
-    V(nothing_matches), V(index_incomplete), V(hub_unreachable), V(hub_error), V(disk_full), V(not_writable),
-    V(wrong_content), V(incomplete), V(stalled), V(stopped), V(job_died), V(timeout), V(busy), V(run_as) or
-    V(library_missing).
+    V(nothing_matches), V(index_incomplete), V(hub_unreachable), V(peers_unreachable), V(hub_error), V(disk_full),
+    V(not_writable), V(wrong_content), V(incomplete), V(stalled), V(stopped), V(job_died), V(timeout), V(busy),
+    V(run_as) or V(library_missing).
   returned: on failure
   type: str
   sample: licence_not_accepted
@@ -347,6 +378,16 @@ def main() -> None:
             "cache_dir": {"type": "path"},
             "local_dir": {"type": "path"},
             "endpoint": {"type": "str", "default": "https://huggingface.co"},
+            "peers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "url": {"type": "str", "required": True},
+                    "token": {"type": "str", "required": True, "no_log": True},
+                },
+            },
+            "peers_only": {"type": "bool", "default": False},
             "token": {"type": "str", "no_log": True},
             "allow_patterns": {"type": "list", "elements": "str", "default": list(DEFAULT_ALLOW_PATTERNS)},
             "ignore_patterns": {"type": "list", "elements": "str", "default": list(DEFAULT_IGNORE_PATTERNS)},

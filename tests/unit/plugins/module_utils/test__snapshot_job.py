@@ -63,7 +63,7 @@ def test_the_lock_of_a_dead_job_only(jobs: Jobs) -> None:
 
 
 def test_who_is_dead(jobs: Jobs) -> None:
-    reporter = Reporter(jobs, "one", Meter(), "", lost)
+    reporter = Reporter(jobs, "one", Meter(), [], lost)
     assert not jobs.is_dead("one")
     report = jobs.report("one")
     assert report is not None
@@ -79,7 +79,7 @@ def test_who_is_dead(jobs: Jobs) -> None:
 
 
 def test_the_secret_is_not_told(jobs: Jobs) -> None:
-    reporter = Reporter(jobs, "one", Meter(), "hf_secret", lost)
+    reporter = Reporter(jobs, "one", Meter(), ["", "hf_secret"], lost)
     reporter.say("a library said hf_secret")
     reporter.end(FAILED, failure="it was hf_secret", reason_kind="hub_error")
     report = jobs.report("one")
@@ -92,7 +92,7 @@ def test_a_job_that_has_lost_its_lock_is_told(jobs: Jobs, monkeypatch: pytest.Mo
     monkeypatch.setattr(_snapshot_job, "BEAT_SECONDS", 0.05)
     told: list[bool] = []
     jobs.acquire("two")
-    reporter = Reporter(jobs, "one", Meter(), "", lambda: told.append(True))
+    reporter = Reporter(jobs, "one", Meter(), [], lambda: told.append(True))
     time.sleep(0.3)
     reporter.end(DONE)
     assert told
@@ -112,7 +112,7 @@ def test_the_work_goes_on_in_a_session_of_its_own(jobs: Jobs, tmp_path: Path) ->
     mark = tmp_path / "mark"
 
     def work(job: str, ready: Callable[[], None]) -> None:
-        reporter = Reporter(jobs, job, Meter(), "", lost)
+        reporter = Reporter(jobs, job, Meter(), [], lost)
         ready()
         time.sleep(0.3)
         mark.write_text(f"{os.getsid(0)} {os.getpgid(0)} {os.getcwd()}")
