@@ -8,6 +8,7 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any, Dict, List
 
@@ -61,7 +62,7 @@ def _from_cache(request: Request, store: CacheStore, hub: Any, commit: str, chec
     partials = _partials(store, commit)
     gone: Dict[str, int] = {}
     if os.path.isdir(store.snapshot(commit)):
-        strategy = hub.scan_cache_dir(request.cache_dir).delete_revisions(commit)
+        strategy = _only_this_model(hub.scan_cache_dir(request.cache_dir), store).delete_revisions(commit)
         blobs = set(strategy.blobs)
         for repo in strategy.repos:
             blobs.update((repo / "blobs").iterdir())
@@ -79,6 +80,22 @@ def _from_cache(request: Request, store: CacheStore, hub: Any, commit: str, chec
         remove(store.tree(commit))
         forget(store.state, commit)
     return gone
+
+
+def _only_this_model(scanned: Any, store: CacheStore) -> Any:
+    """The scan without other models: one that was renamed has the same commits under both names.
+
+    huggingface_hub leaves a model out in which a link or a ref leads nowhere.
+    """
+    repos = [repo for repo in scanned.repos if os.path.realpath(str(repo.repo_path)) == os.path.realpath(store.repo)]
+    if not repos:
+        told = [str(item) for item in scanned.warnings if os.path.basename(store.repo) in str(item)]
+        raise SnapshotError(
+            "damaged",
+            "{0} is damaged, and nothing of it was removed: {1} Mend that with state: present, or remove the directory "
+            "by hand.".format(store.repo, " ".join(told) or "huggingface_hub cannot read it."),
+        )
+    return dataclasses.replace(scanned, repos=frozenset(repos))
 
 
 def _partials(store: CacheStore, commit: str) -> List[str]:

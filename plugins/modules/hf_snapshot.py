@@ -353,7 +353,7 @@ reason_kind:
     V(token_missing), V(token_refused), V(licence_not_accepted), V(model_not_found), V(revision_not_found),
     V(nothing_matches), V(index_incomplete), V(hub_unreachable), V(peers_unreachable), V(hub_error), V(disk_full),
     V(not_writable), V(wrong_content), V(incomplete), V(stalled), V(stopped), V(job_died), V(timeout), V(busy),
-    V(run_as) or V(library_missing).
+    V(run_as), V(damaged) or V(library_missing).
   returned: on failure
   type: str
   sample: licence_not_accepted
