@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import importlib.util
 import json
 import os
 import random
@@ -34,7 +33,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,45 +84,20 @@ def make_model(folder: Path, case: Case) -> None:
     (folder / "config.json").write_text('{"model_type": "llama"}')
 
 
-def serve(models: Path) -> None:
-    """The sandbox's Hub, with less work per byte, so that the clients are what is measured."""
-    spec = importlib.util.spec_from_file_location("sandbox_hub", HUB)
-    assert spec is not None and spec.loader is not None
-    hub: Any = importlib.util.module_from_spec(spec)
-    sys.modules["sandbox_hub"] = hub
-    spec.loader.exec_module(hub)
-    hub.CHUNK = 1 << 20
-
-    class Handler(hub.Handler):
-        # else a small file's content waits for the acknowledgement of its head
-        disable_nagle_algorithm = True
-        rate = 0
-        library = hub.Library(models, models)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        print(server.server_port, flush=True)
-        server.serve_forever()
-
-
 class Hub(AbstractContextManager["Hub"]):
-    """The server's process."""
+    """The sandbox's Hub in a process of its own, without a log, so that the clients are what is measured."""
 
     def __init__(self, models: Path) -> None:
-        command = [sys.executable, __file__, "--serve", str(models)]
+        command = [sys.executable, str(HUB), "--models", str(models), "--wheels", str(models)]
+        command += ["--address", "127.0.0.1", "--port", "0", "--quiet"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        port = self._process.stdout.readline().strip()
-        if not port:
-            self.__exit__()
-            raise SystemExit("the Hub did not start")
-        self.address = f"http://127.0.0.1:{port}"
+        for line in self._process.stdout:
+            if line.startswith("listening on port "):
+                self.address = f"http://127.0.0.1:{line.split()[-1]}"
+                return
+        self.__exit__()
+        raise SystemExit("the Hub did not start")
 
     def __exit__(self, *_error: object) -> None:
         self._process.kill()
@@ -340,7 +313,6 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=8, help="connections at a time (default 8)")
     parser.add_argument("--limit", type=int, default=300, help="seconds that one run may take (default 300)")
     parser.add_argument("--directory", help="where to work (default /dev/shm, else the temporary directory)")
-    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     parser.add_argument("command", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -354,8 +326,6 @@ def read_options() -> argparse.Namespace:
 def main() -> int:
     options = read_options()
     signal.signal(signal.SIGTERM, lambda *_given: sys.exit(1))
-    if options.serve:
-        serve(options.serve)
     if options.measure:
         print(json.dumps(measure(options.measure, options.command)))
         return 0

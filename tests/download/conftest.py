@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ansible_collections.llmserve.vllm.tests.unit.plugins.local_hub import free_
 pytest.importorskip("huggingface_hub")
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+HUB = ROOT / "tests" / "sandbox" / "images" / "hub" / "hub.py"
 MODEL, GATED, TOKEN = "acme/big", "sandbox/tiny-llama-instruct", "hf_sandbox"
 SHARDS, SHARD_BYTES = 4, 12 << 20
 MIB = 1 << 20
@@ -59,6 +61,7 @@ class Hub:
         self.address, self.models = address, models
 
     def order(self, what: str, given: Any = None) -> None:
+        """One of the orders of tests/sandbox/images/hub/sandbox_hub/steering.py."""
         body = json.dumps({} if given is None else given).encode()
         urllib.request.urlopen(urllib.request.Request(f"{self.address}/_test/{what}", data=body), timeout=10).close()
 
@@ -76,6 +79,27 @@ class Hub:
         return int(self.stats["total"])
 
 
+@contextmanager
+def running(models: Path, *options: str, storage: bool = True) -> Iterator[Hub]:
+    """The sandbox's Hub, and its storage on another port."""
+    port = free_port()
+    command = [sys.executable, str(HUB), "--models", str(models), "--wheels", str(models), "--address", "127.0.0.1"]
+    command += ["--port", str(port), "--test-control", "--quiet", *options]
+    command += ["--storage-port", "0"] if storage else []
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        hub = Hub(f"http://127.0.0.1:{port}", models)
+        try:
+            for _attempt in range(100):
+                try:
+                    assert hub.stats is not None
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield hub
+        finally:
+            process.terminate()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     models = tmp_path_factory.mktemp("hub") / "models"
@@ -83,35 +107,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     make_model(models / f"{MODEL}@v2", 200)
     make_model(models / "acme" / "lacking", 300, shards=2)
     make_model(models / GATED, 400)
-    (models.parent / "wheels").mkdir()
-    port = free_port()
-    command = [sys.executable, str(HERE / "fault_hub.py"), "--models", str(models), "--port", str(port)]
-    process = subprocess.Popen([*command, "--renamed", "acme/old=acme/big"], stdout=subprocess.DEVNULL)
-    hub = Hub(f"http://127.0.0.1:{port}", models)
-    try:
-        for _attempt in range(100):
-            try:
-                assert hub.stats is not None
-                break
-            except OSError:
-                time.sleep(0.1)
+    # small pages, so that whoever reads a list has to turn them
+    with running(models, "--renamed", f"acme/old={MODEL}", "--page-size", "3") as hub:
         yield hub
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture
 def hub(server: Hub, request: pytest.FixtureRequest) -> Iterator[Hub]:
     """The server as new. What it has served is in the report of --junitxml, for the table in docs/model_supply.md."""
-    server.faults()
-    server.order("move", {"repo": MODEL, "ref": "v1", "to": "main"})
-    server.order("allow", {"token": TOKEN})
-    server.order("reset")
+    server.order("restore")
     yield server
     request.node.user_properties += [("bytes_served", server.served), ("bytes_of_the_model", total(server))]
-    server.faults()
-    server.order("move", {"repo": MODEL, "ref": "main", "to": "v1"})
+    server.order("restore")
 
 
 @pytest.fixture
@@ -180,7 +187,7 @@ def job(cache: Path) -> dict[str, Any]:
     return found
 
 
-def wait_until(done: Callable[[], Any], seconds: float = 30) -> None:
+def wait_until(done: Callable[[], Any], seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < until, "waited in vain"

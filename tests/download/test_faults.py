@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -93,11 +92,10 @@ def test_errors_of_the_server(hub: Hub, module: Module) -> None:
 
 
 def test_a_stall(hub: Hub, module: Module) -> None:
-    hub.faults({"kind": "stall", "after": 2 * MIB, "seconds": 20, "times": 2, "path": "safetensors"})
-    began = time.monotonic()
+    # they would outlast the test
+    hub.faults({"kind": "stall", "after": 2 * MIB, "seconds": 600, "times": 2, "path": "safetensors"})
     result = module(timeout=2)
     assert_whole(hub, result["path"])
-    assert time.monotonic() - began < 15
 
 
 def test_nothing_moves_any_more(hub: Hub, cache: Path, module: Module) -> None:

@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, the llmserve.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A model on its way to two nodes: what is lost on the way, and what is not fetched twice."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import BIN, INVENTORY, ROOT, Operator
+
+HUB = "http://10.89.77.3:8080"
+MODEL = "sandbox/tiny-llama-open"
+CACHE = "/var/lib/llmserve/huggingface/hub"
+JOBS = f"{CACHE}/models--{MODEL.replace('/', '--')}/.llmserve/jobs"
+NODES = ("node1", "node2")
+# What may be on its way when a connection breaks.
+ON_THE_WAY = 1 << 20
+SLOW = {"kind": "slow", "rate": 150_000, "path": "safetensors"}
+
+
+def order(what: str, given: Any) -> None:
+    body = json.dumps(given).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{HUB}/_test/{what}", data=body), timeout=10).close()
+
+
+def served() -> int:
+    with urllib.request.urlopen(f"{HUB}/_test/stats", timeout=10) as answer:
+        return int(json.load(answer)["total"])
+
+
+def wait_until(done: Callable[[], Any], seconds: float = 90) -> None:
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.5)
+
+
+class Supply:
+    """Runs of the playbook that fetches a model, on nodes that lack it."""
+
+    def __init__(self, sandbox: Operator) -> None:
+        self.sandbox = sandbox
+        self.size = 0
+
+    def begin(self) -> subprocess.Popen[str]:
+        environment = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+        environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
+        command = ["ansible-playbook", "playbooks/fetch_model.yml", "-i", INVENTORY, "-e", f"llmserve_model={MODEL}"]
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def job(self, node: str) -> dict[str, Any]:
+        """What the latest job on a node says of itself."""
+        text = self.sandbox.on(node, f"cat $(ls -t {JOBS}/*.json 2>/dev/null | head -1) </dev/null")
+        found: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
+        return found
+
+    def arrived(self, node: str) -> int:
+        return int(self.job(node).get("figures", {}).get("bytes_done", 0))
+
+    def assert_whole(self) -> None:
+        for node in NODES:
+            for line in self.sandbox.on(node, f"cd {CACHE}/models--*open/blobs; sha256sum *").splitlines():
+                digest, name = line.split()
+                assert digest == name or len(name) == 40, line
+
+
+@pytest.fixture
+def supply(sandbox: Operator) -> Iterator[Supply]:
+    supply = Supply(sandbox)
+    # users and virtual environments are there already, so that what is timed by faults is the download
+    sandbox.playbook("fetch_model", "-e", f"llmserve_model={MODEL}").ok()
+    with contextlib.suppress(OSError, KeyError):
+        supply.size = int(supply.job("node1")["result"]["bytes_total"])
+    for node in NODES:
+        sandbox.on(node, f"rm -rf {CACHE}/models--{MODEL.replace('/', '--')}")
+    order("reset", {})
+    yield supply
+    order("faults", [])
+
+
+def test_the_hub_sends_it_once_for_all_nodes(supply: Supply) -> None:
+    run = supply.sandbox.playbook("fetch_model", "-e", f"llmserve_model={MODEL}").ok()
+    assert run.changed == len(NODES)
+    assert served() == supply.size
+    supply.assert_whole()
+    again = supply.sandbox.playbook("fetch_model", "-e", f"llmserve_model={MODEL}").ok()
+    assert again.changed == 0
+    assert served() == supply.size
+    for node in NODES:
+        assert "29600" not in supply.sandbox.on(node, "ss -Htln"), "a mirror is left"
+
+
+def test_each_node_by_itself(supply: Supply) -> None:
+    arguments = ["-e", f"llmserve_model={MODEL}", "-e", "llmserve_model_distribution=each"]
+    supply.sandbox.playbook("fetch_model", *arguments).ok()
+    assert served() == len(NODES) * supply.size
+
+
+def test_a_lost_connection_does_not_end_the_download(supply: Supply) -> None:
+    order("faults", [SLOW])
+    play = supply.begin()
+    wait_until(lambda: supply.arrived("node2") > ON_THE_WAY)
+    os.killpg(play.pid, signal.SIGKILL)
+    play.communicate()
+    for node in NODES:
+        subprocess.run(
+            ["docker", "exec", f"llmserve-sandbox-{node}", "pkill", "-KILL", "-u", "ops", "sshd"], check=False
+        )
+    before = {node: supply.job(node)["job"] for node in NODES}
+    again = supply.sandbox.playbook("fetch_model", "-e", f"llmserve_model={MODEL}").ok()
+    assert re.search(r"node[12]: downloading \d+\.\d %", again.output), again.output
+    assert {node: supply.job(node)["job"] for node in NODES} == before
+    assert served() == supply.size
+    supply.assert_whole()
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_reboot_in_the_middle(supply: Supply, node: str) -> None:
+    order("faults", [SLOW])
+    play = supply.begin()
+    wait_until(lambda: supply.arrived("node2") > ON_THE_WAY)
+    subprocess.run(["docker", "restart", "--time", "1", f"llmserve-sandbox-{node}"], check=True, capture_output=True)
+    output, _none = play.communicate(timeout=300)
+    assert play.returncode != 0, output
+    order("faults", [])
+    wait_until(lambda: supply.sandbox.command("ansible", node, "-i", INVENTORY, "-m", "ansible.builtin.ping").rc == 0)
+    supply.sandbox.playbook("fetch_model", "-e", f"llmserve_model={MODEL}").ok()
+    # the digests are compared on arrival; what was lost is what had not reached the disk
+    assert served() < supply.size + 4 * ON_THE_WAY
+    supply.assert_whole()
+
+
+def test_no_token_lies_about_while_a_model_arrives(supply: Supply) -> None:
+    order("faults", [SLOW])
+    play = supply.begin()
+    wait_until(lambda: supply.arrived("node2") > ON_THE_WAY)
+    places = "/proc/[0-9]*/cmdline /proc/[0-9]*/environ /var/lib/llmserve /var/log /var/tmp /tmp /run /home /root"
+    mirror = supply.sandbox.on("node1", f"cat $(find {CACHE}/.llmserve/mirror -name token)")
+    assert len(mirror) >= 32
+    for node in NODES:
+        # the parts are put together in a pipe, so that no command line has the whole
+        for start, rest in (("hf_sand", "box"), (mirror[:10], mirror[10:])):
+            script = f"printf %s%s {start} {rest} | grep -rlsF -f - {places} || true"
+            found = supply.sandbox.on(node, script).split()
+            # the mirror's own file, for its owner only
+            assert [path for path in found if not re.match(rf"{CACHE}/\.llmserve/mirror/.*token$", path)] == []
+    modes = supply.sandbox.on("node1", f"stat -c '%a %U' $(find {CACHE}/.llmserve/mirror -name token)")
+    assert modes == "600 llmserve"
+    order("faults", [])
+    output, _none = play.communicate(timeout=300)
+    assert play.returncode == 0, output
+    assert "hf_sandbox" not in output and mirror not in output
+    assert supply.sandbox.on("node1", f"find {CACHE}/.llmserve/mirror -name token") == ""
