@@ -90,7 +90,7 @@ def test_no_answer(hub: Hub, rule: dict[str, Any], error: type[Exception]) -> No
     assert get(hub, CONFIG).status == 200
     with pytest.raises(error) as caught:
         get(hub, CONFIG, "HEAD")
-    assert type(caught.value) is error
+    assert caught.type is error
     assert get(hub, CONFIG, "HEAD").status == 200
 
 

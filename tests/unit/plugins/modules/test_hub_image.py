@@ -134,8 +134,8 @@ def test_what_cannot_be_loaded_says_why(
     failed = run_module("hub_image", capsys, **args, path=str(snapshot))
     assert failed["reason_kind"] == "docker" and "invalid tar header" in failed["msg"]
     docker.mend()
-    wrong = [dict(image, fingerprint="0") for image in saved["images"]]
-    failed = run_module("hub_image", capsys, **dict(args, images=wrong), path=str(snapshot))
+    args["images"] = [dict(image, fingerprint="0") for image in saved["images"]]
+    failed = run_module("hub_image", capsys, **args, path=str(snapshot))
     assert failed["reason_kind"] == "other_content"
 
 
