@@ -27,7 +27,7 @@ JOBS = f"{CACHE}/models--{MODEL.replace('/', '--')}/.llmserve/jobs"
 NODES = ("node1", "node2")
 # What may be on its way when a connection breaks.
 ON_THE_WAY = 1 << 20
-SLOW = {"kind": "slow", "rate": 60_000, "path": "safetensors"}
+SLOW = {"kind": "slow", "rate": 20_000, "path": "safetensors"}
 
 
 def order(what: str, given: Any) -> None:
@@ -171,4 +171,4 @@ def test_no_token_lies_about_while_a_model_arrives(supply: Supply) -> None:
     output, _none = play.communicate(timeout=300)
     assert play.returncode == 0, output
     assert "hf_sandbox" not in output and mirror not in output
-    assert supply.sandbox.on("node1", f"find {CACHE}/.llmserve/mirror -name token") == ""
+    assert supply.sandbox.on("node1", f"find {CACHE}/.llmserve -name token 2>/dev/null || true") == ""
