@@ -50,16 +50,20 @@ class Run:
 class Operator:
     """Somebody with a shell in the checkout."""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of the shell, in which the commands of this environment come first."""
+        path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+        return dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), PATH=path)
+
     def playbook(self, name: str, *arguments: str, inventory: str = INVENTORY, timeout: int = 900) -> Run:
         return self.command("ansible-playbook", f"playbooks/{name}.yml", "-i", inventory, *arguments, timeout=timeout)
 
     def command(self, *argv: str, timeout: int = 900) -> Run:
-        environment = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
-        environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
         done = subprocess.run(
             argv,
             cwd=ROOT,
-            env=environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

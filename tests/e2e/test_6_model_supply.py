@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import BIN, INVENTORY, ROOT, Operator
+from tests.e2e.conftest import INVENTORY, ROOT, Operator
 
 HUB = "http://10.89.77.3:8080"
 MODEL = "sandbox/tiny-llama-open"
@@ -55,13 +55,11 @@ class Supply:
         self.size = 0
 
     def begin(self) -> subprocess.Popen[str]:
-        environment = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
-        environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
         command = ["ansible-playbook", "playbooks/fetch_model.yml", "-i", INVENTORY, "-e", f"llmserve_model={MODEL}"]
         return subprocess.Popen(
             command,
             cwd=ROOT,
-            env=environment,
+            env=self.sandbox.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
