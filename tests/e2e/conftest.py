@@ -19,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = "inventories/sandbox"
+HUB = "http://10.89.77.3:8080"
 BIN = Path(sys.executable).parent
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.e2e.conftest import INVENTORY, Operator
+from tests.e2e.conftest import HUB, INVENTORY, Operator
 
 # Everything that a deployment puts on a host.
 TRACES = "ls -d /etc/llmserve /var/lib/llmserve 2>&-; docker ps -aq; docker images -q; id -u llmserve 2>&-; true"
@@ -147,8 +148,11 @@ def test_a_plan_without_hosts_takes_the_inventory_at_its_word(fresh: Operator, t
 
     model = tmp_path / "model"
     model.mkdir()
-    script = "curl -sf -H 'Authorization: Bearer hf_sandbox' http://hub.sandbox:8080/{0}/resolve/main/config.json"
-    (model / "config.json").write_text(fresh.on("node1", script.format("sandbox/tiny-llama-instruct")))
+    # from here and not from a host, whose journal keeps the commands of sudo, tokens and all
+    url = f"{HUB}/sandbox/tiny-llama-instruct/resolve/main/config.json"
+    request = urllib.request.Request(url, headers={"Authorization": "Bearer hf_sandbox"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        (model / "config.json").write_bytes(answer.read())
     # hosts that answer nobody: they must not be asked
     nowhere = override(tmp_path, "node2", ansible_host="10.89.77.250")
     offline = figures("offline", *nowhere, "-e", "plan_offline=true", "-e", f"preflight_model_dir={model}")

@@ -18,9 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import INVENTORY, ROOT, Operator
+from tests.e2e.conftest import HUB, INVENTORY, ROOT, Operator
 
-HUB = "http://10.89.77.3:8080"
 MODEL = "sandbox/tiny-llama-open"
 CACHE = "/var/lib/llmserve/huggingface/hub"
 JOBS = f"{CACHE}/models--{MODEL.replace('/', '--')}/.llmserve/jobs"
