@@ -340,7 +340,7 @@ devices_infiniband:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmserve.vllm.plugins.module_utils import _driver, _gpu, _host_facts
+from ansible_collections.llmserve.vllm.plugins.module_utils import _gpu_facts
 
 
 def check(module: AnsibleModule) -> None:
@@ -363,33 +363,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     check(module)
-    name = module.params["nvidia_smi"]
-    command = name if os.sep in name else module.get_bin_path(name) or name
-    driver = _driver.look()
-    facts = _host_facts.gather(module, driver, module.params["paths"])
-    timeout = module.params["timeout"]
-    try:
-        report = _gpu.read_report(_gpu.run_bounded([command, "-q", "-x"], timeout), name, timeout)
-    except _gpu.GpuError as exc:
-        detail, sentence = _driver.explain(exc.kind, exc.reason, driver, _driver.surroundings(facts["kernel"]))
-        reason = "{0} {1}".format(exc.reason, sentence).strip()
-        absent = {"present": False, "reason": reason, "reason_kind": exc.kind, "reason_detail": detail}
-        absent.update(facts, driver_version=None, cuda_version=None, gpus=[], gpus_lost=[])
-        if module.params["required"]:
-            module.fail_json(msg=reason, **absent)
-        module.exit_json(changed=False, **absent)
-    for warning in report.warnings:
+    params = module.params
+    facts, warnings = _gpu_facts.collect(module, params["nvidia_smi"], params["timeout"], params["paths"])
+    if params["required"] and not facts["present"]:
+        module.fail_json(msg=facts["reason"], **facts)
+    for warning in warnings:
         module.warn(warning)
-    _driver.add_numa(report.gpus, facts["numa_nodes"])
-    module.exit_json(
-        changed=False,
-        present=True,
-        driver_version=report.driver_version,
-        cuda_version=report.cuda_version,
-        gpus=report.gpus,
-        gpus_lost=report.lost,
-        **facts,
-    )
+    module.exit_json(changed=False, **facts)
 
 
 if __name__ == "__main__":

@@ -8,29 +8,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight_host
-short_description: Find what on a host would make a deployment fail later
+short_description: Read all that preflight has to know of a host
 version_added: "0.1.0"
 author:
   - "The llmserve.vllm authors (@llmserve)"
 description:
-  - Checks the node's address, the ports that will be needed and the number of GPUs, and returns every problem that it
-    finds instead of failing at the first. The filter P(llmserve.vllm.cluster_problems#filter) puts the hosts together.
-  - A port that a container of the same cluster listens on is free, so a second run finds no problem.
-  - Changes nothing. Needs root to see the processes of other users.
+  - Gathers in one call what would make a deployment fail later, so that a cluster of many hosts is looked at in one
+    task. It judges nothing. The filter P(llmserve.vllm.preflight_report#filter) does, over all hosts together.
+  - Has the facts of M(llmserve.vllm.gpu_info) and adds the distribution, the clock, Docker and the image, who holds
+    the ports and the GPUs, and the model's files in the cache.
+  - With O(listen_seconds) a process listens on the planned ports that are free, so that
+    M(llmserve.vllm.preflight_reach) can connect to them from the other hosts. It ends when all O(peers) have said
+    goodbye or when the time is up, and with the next call of this module at the latest.
+  - Writes nothing on the host. Needs root to see the processes of other users.
 extends_documentation_fragment:
   - llmserve.vllm.attributes.reader
 options:
-  node_ip:
-    description:
-      - The address that the host's Ray and vLLM processes will use. It must be an IP address, configured on an
-        interface of the host and not loopback.
+  host:
+    description: The host's name in the inventory, with which its listener greets.
     type: str
     required: true
-  allow_public:
-    description:
-      - Whether O(node_ip) may be a public address. Traffic between nodes is neither encrypted nor authenticated.
-    type: bool
-    default: false
+  node_ip:
+    description: The address that the host's Ray and vLLM processes will use. The listener uses it, too.
+    type: str
+    default: ''
+  cluster:
+    description: The cluster's name, as in the label C(llmserve.cluster) of its containers.
+    type: str
+    required: true
   ports:
     description: The TCP ports that will be listened on.
     type: list
@@ -45,21 +50,64 @@ options:
         description: The port.
         type: int
         required: true
-  gpus_expected:
-    description: How many GPUs the host should have, V(0) for any number but none.
-    type: int
-    default: 0
-  gpus_found:
-    description: How many GPUs the host has. Without it, GPUs are not checked.
-    type: int
-  gpus_missing_reason:
-    description: Why there are none, as RV(llmserve.vllm.gpu_info#module:reason) says; becomes a part of the problem.
+      public:
+        description: Whether the other nodes have to reach it. V(false) for one that is for this host only.
+        type: bool
+        default: true
+  image:
+    description: The image that will be run. Its id and digest are read where the host has it.
     type: str
     default: ''
-  cluster:
-    description: The cluster's name, as in the label C(llmserve.cluster) of its containers.
+  cache_dir:
+    description: The Hub cache that will hold the model. Its filesystem is described as well.
+    type: path
+  repo_id:
+    description: The model's repository, to look for its weights in O(cache_dir).
     type: str
-    required: true
+    default: ''
+  revision:
+    description: The model's branch, tag or commit.
+    type: str
+    default: main
+  model_commit:
+    description: The commit that O(revision) stands for on the Hub.
+    type: str
+    default: ''
+  model_files:
+    description: The files that the model needs, as RV(llmserve.vllm.hub_model_info#module:files) lists them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Path inside the repository.
+        type: str
+        required: true
+      size:
+        description: Size in bytes.
+        type: int
+        required: true
+  paths:
+    description: More absolute paths whose filesystems are described.
+    type: list
+    elements: path
+    default: []
+  listen_seconds:
+    description: For how many seconds to listen at most; V(0) does not listen.
+    type: int
+    default: 0
+  peers:
+    description: How many hosts will connect.
+    type: int
+    default: 0
+  nvidia_smi:
+    description: The C(nvidia-smi) to run, a path or a name.
+    type: str
+    default: nvidia-smi
+  gpu_timeout:
+    description: How many seconds C(nvidia-smi) may take.
+    type: int
+    default: 30
   docker_cli:
     description:
       - The Docker client, a path or a name. Without one on the host, ports that containers hold are reported by
@@ -69,108 +117,196 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Look for problems
+- name: Look at the host
   llmserve.vllm.preflight_host:
+    host: "{{ inventory_hostname }}"
     node_ip: "{{ llmserve_node_ip }}"
     cluster: llmserve
     ports:
       - name: llmserve_port
         port: 8000
-    gpus_expected: 8
-    gpus_found: "{{ gpu.gpus | length }}"
+    image: vllm/vllm-openai:v0.33.0
   register: preflight
   become: true
 
-- name: Refuse a host with problems
-  ansible.builtin.assert:
-    that: preflight.problems | length == 0
-    fail_msg: "{{ preflight.problems }}"
+- name: See who holds the port
+  ansible.builtin.debug:
+    msg: "{{ preflight.facts.held_ports }}"
 """
 
 RETURN = r"""
-problems:
-  description: What was found; empty when nothing stands in the way.
+facts:
+  description:
+    - What M(llmserve.vllm.gpu_info) returns, by the same names, and what follows. What could not be found out is
+      V(null).
   returned: always
-  type: list
-  elements: dict
+  type: dict
   contains:
-    check:
+    node_ip: {description: The address as given, type: str, sample: 10.0.0.1}
+    os: {description: "C(id), C(version) and C(name) of the distribution", type: dict}
+    python: {description: Version of the Python that runs modules, type: str, sample: 3.12.3}
+    time: {description: The host's clock when the module began and when it ended, type: list, elements: float}
+    controller_time:
+      description: The controller's clock before and after the call. Added by the action.
+      type: list
+      elements: float
+    hostname_addresses: {description: What the host's name resolves to there, type: list, elements: str}
+    interfaces: {description: "Network interfaces, each with C(name), C(mtu) and C(state)", type: list, elements: dict}
+    default_interfaces: {description: Interfaces of the default routes, type: list, elements: str}
+    storage_interfaces:
+      description: Interfaces through which mounted network filesystems are reached.
+      type: list
+      elements: str
+    may_raise_limits: {description: Whether root may raise limits there (CAP_SYS_RESOURCE), type: bool}
+    numa_balancing: {description: Whether the kernel moves memory between NUMA nodes by itself, type: bool}
+    selinux_enforcing: {description: Whether SELinux enforces its policy, type: bool}
+    apparmor: {description: Whether the kernel uses AppArmor, type: bool}
+    fabric_manager: {description: "C(state) and C(version); V(null) on a host without NVSwitches", type: dict}
+    docker:
       description:
-        - Which check it was, one of V(node_ip), V(node_ip_local), V(node_ip_public), V(port), V(gpus).
-      type: str
-      sample: port
-    problem:
-      description: What is wrong, and where.
-      type: str
-      sample: Port 8000 (llmserve_port) is taken by process 812 (nginx).
-    mend:
-      description: What to do about it.
-      type: str
-      sample: Stop it, or choose another port for llmserve_port in the inventory.
+        - "C(client), the path of the client; C(server), what the daemon says, V(null) without one that answers;
+          C(image), with C(id), C(digest) and C(architecture), V(null) without the image; C(daemon_json), with
+          C(error) when the file cannot be read as JSON; C(root), where the images lie."
+      type: dict
+    held_ports:
+      description: Planned ports that are taken, with C(name), C(port) and C(holder); V(null) when it is this cluster.
+      type: list
+      elements: dict
+    gpu_processes:
+      description: Processes on the GPUs, with C(gpu), C(memory_used_mib) and C(holder); V(null) for this cluster's.
+      type: list
+      elements: dict
+    model:
+      description:
+        - "C(commit) of the revision in the cache, and the sizes of its weight C(files) by name; with O(model_files)
+          also C(bytes_missing), and C(disk_problem) when the filesystem cannot take them."
+      type: dict
+    reachable:
+      description: Where peers may connect, with C(name), C(port) and C(probe), whether the listener holds it.
+      type: list
+      elements: dict
 """
 
-import json
+import functools
 import os
-import socket
-from typing import Optional
+import time
+from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.llmserve.vllm.plugins.module_utils import _preflight
-from ansible_collections.llmserve.vllm.plugins.module_utils._host import local_addresses
+from ansible_collections.llmserve.vllm.plugins.module_utils import (
+    _bounded,
+    _gpu_facts,
+    _holders,
+    _host_docker,
+    _host_model,
+    _host_system,
+    _probe,
+)
+
+# A file server that is dead answers never.
+_MODEL_SECONDS = 10
 
 
-def can_bind(address: str) -> bool:
-    """Whether an address is configured here, for hosts without the ip command."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
+class Quiet:
+    """The module for readers that warn: here every oddity is a fact to judge, and none is said twice."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.get_bin_path = module.get_bin_path
+        self.run_command = module.run_command
+
+    def warn(self, text: str) -> None:
+        """Say nothing."""
 
 
-def inspect_container(module: AnsibleModule, container_id: str) -> Optional[_preflight.Container]:
-    """The container's name and labels, None when no Docker on this host knows it."""
+def client_of(module: AnsibleModule) -> Optional[str]:
+    """The path of the Docker client, None without one."""
     name = module.params["docker_cli"]
-    client = name if os.sep in name else module.get_bin_path(name)
-    if not client or not os.path.exists(client):
+    path = name if os.sep in name else module.get_bin_path(name)
+    return path if path and os.path.exists(path) else None
+
+
+def gather(module: AnsibleModule) -> Dict[str, Any]:
+    """All facts."""
+    params = module.params
+    _probe.stop(params["cluster"])
+    client = client_of(module)
+    docker = _host_docker.docker_facts(client, params["image"])
+    docker["root"] = _host_docker.image_root(docker)
+    cache = [params["cache_dir"]] if params["cache_dir"] else []
+    paths = [docker["root"], *cache, *params["paths"]]
+    facts = _gpu_facts.collect(Quiet(module), params["nvidia_smi"], params["gpu_timeout"], paths).facts
+    containers = _holders.Containers(client, lambda argv: _host_docker.run_docker(argv).stdout)
+    facts.update(
+        _host_system.system_facts(facts["addresses"], facts["nvswitches"]),
+        node_ip=params["node_ip"],
+        docker=docker,
+        held_ports=_holders.held_ports(params["ports"], params["cluster"], containers),
+        gpu_processes=_holders.gpu_processes(facts["gpus"], params["cluster"], containers),
+        model=model_facts(params),
+        reachable=listen(params),
+    )
+    return facts
+
+
+def model_facts(params: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    """The model's weights in the cache, None when the filesystem does not answer."""
+    if not (params["cache_dir"] and params["repo_id"]):
         return None
-    template = '{"name": {{json .Name}}, "labels": {{json .Config.Labels}}}'
-    rc, out, _err = module.run_command([client, "inspect", "--type", "container", "--format", template, container_id])
-    if rc != 0:
-        return None
-    try:
-        found = json.loads(out)
-    except ValueError:
-        return None
-    return _preflight.Container(found["name"].lstrip("/"), found["labels"] or {})
+    where = (params["cache_dir"], params["repo_id"])
+    calls = [functools.partial(_host_model.shards, *where, params["revision"])]
+    if params["model_files"]:
+        calls.append(functools.partial(_host_model.room, *where, params["model_commit"], params["model_files"]))
+    answers = [answer.value for answer in _bounded.call_all(calls, _MODEL_SECONDS)]
+    return None if None in answers else {key: value for answer in answers for key, value in answer.items()}
+
+
+def listen(params: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Begin to listen where that was asked for."""
+    if not (params["listen_seconds"] and params["peers"] and params["node_ip"]):
+        return []
+    ports = _probe.start(
+        params["node_ip"],
+        [port for port in params["ports"] if port["public"]],
+        cluster=params["cluster"],
+        name=params["host"],
+        peers=params["peers"],
+        seconds=params["listen_seconds"],
+    )
+    return [{"name": port.name, "port": port.port, "probe": port.probe} for port in ports]
 
 
 def main() -> None:
-    port_spec = {"name": {"type": "str", "required": True}, "port": {"type": "int", "required": True}}
+    port_spec = {
+        "name": {"type": "str", "required": True},
+        "port": {"type": "int", "required": True},
+        "public": {"type": "bool", "default": True},
+    }
+    file_spec = {"path": {"type": "str", "required": True}, "size": {"type": "int", "required": True}}
     module = AnsibleModule(
         argument_spec={
-            "node_ip": {"type": "str", "required": True},
-            "allow_public": {"type": "bool", "default": False},
-            "ports": {"type": "list", "elements": "dict", "default": [], "options": port_spec},
-            "gpus_expected": {"type": "int", "default": 0},
-            "gpus_found": {"type": "int"},
-            "gpus_missing_reason": {"type": "str", "default": ""},
+            "host": {"type": "str", "required": True},
+            "node_ip": {"type": "str", "default": ""},
             "cluster": {"type": "str", "required": True},
+            "ports": {"type": "list", "elements": "dict", "default": [], "options": port_spec},
+            "image": {"type": "str", "default": ""},
+            "cache_dir": {"type": "path"},
+            "repo_id": {"type": "str", "default": ""},
+            "revision": {"type": "str", "default": "main"},
+            "model_commit": {"type": "str", "default": ""},
+            "model_files": {"type": "list", "elements": "dict", "default": [], "options": file_spec},
+            "paths": {"type": "list", "elements": "path", "default": []},
+            "listen_seconds": {"type": "int", "default": 0},
+            "peers": {"type": "int", "default": 0},
+            "nvidia_smi": {"type": "str", "default": "nvidia-smi"},
+            "gpu_timeout": {"type": "int", "default": 30},
             "docker_cli": {"type": "str", "default": "docker"},
         },
         supports_check_mode=True,
     )
-    params = module.params
-    problems = _preflight.address_problems(
-        params["node_ip"].strip(), local_addresses(module), params["allow_public"], can_bind
-    )
-    problems += _preflight.gpu_problems(params["gpus_expected"], params["gpus_found"], params["gpus_missing_reason"])
-    problems += _preflight.port_problems(
-        params["ports"], params["cluster"], lambda container_id: inspect_container(module, container_id)
-    )
-    module.exit_json(changed=False, problems=problems)
+    began = time.time()
+    facts = gather(module)
+    facts["time"] = [began, time.time()]
+    module.exit_json(changed=False, facts=facts)
 
 
 if __name__ == "__main__":

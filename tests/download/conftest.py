@@ -63,14 +63,14 @@ class Hub:
     def order(self, what: str, given: Any = None) -> None:
         """One of the orders of tests/sandbox/images/hub/sandbox_hub/steering.py."""
         body = json.dumps({} if given is None else given).encode()
-        urllib.request.urlopen(urllib.request.Request(f"{self.address}/_test/{what}", data=body), timeout=10).close()
+        urllib.request.urlopen(urllib.request.Request(f"{self.address}/_test/{what}", data=body), timeout=60).close()
 
     def faults(self, *rules: dict[str, Any]) -> None:
         self.order("faults", list(rules))
 
     @property
     def stats(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.address}/_test/stats", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.address}/_test/stats", timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 

@@ -50,6 +50,11 @@ def test_the_packages_are_installed_in_the_pinned_version(host: Host) -> None:
         assert host.package(name).version == "1.20.0-1", name
 
 
+def test_they_stay_in_that_version(host: Host) -> None:
+    for name in ("docker-engine", *TOOLKIT):
+        assert host.check_output(f"dpkg --get-selections {name}").split()[-1] == "hold", name
+
+
 def test_docker_runs_also_after_a_reboot(host: Host) -> None:
     with host.sudo():
         assert host.service("docker").is_running

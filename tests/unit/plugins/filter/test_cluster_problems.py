@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.llmserve.vllm.plugins.filter.cluster_problems import FilterModule
@@ -10,16 +12,55 @@ from ansible_collections.llmserve.vllm.plugins.filter.cluster_problems import Fi
 FILTER = FilterModule().filters()["cluster_problems"]
 
 
-def test_problems_come_with_their_host() -> None:
-    nodes = [{"name": "a", "node_ip": "10.0.0.1", "gpus": []}, {"name": "b", "node_ip": "10.0.0.1", "gpus": []}]
-    assert FILTER(nodes) == [
-        {
-            "host": "b",
-            "check": "duplicate_node_ip",
-            "problem": "llmserve_node_ip 10.0.0.1 is also that of a.",
-            "mend": "Set llmserve_node_ip to an address of its own for every host (host_vars, not group_vars).",
-        }
+def node(name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "node_ip": f"10.0.0.{name[-1]}",
+        "image": "vllm/vllm-openai:v0.33.0",
+        "ray_version": "2.56.1",
+        "gpus": ["NVIDIA H100 80GB HBM3"] * 8,
+        **more,
+    }
+
+
+def test_a_cluster_without_problems() -> None:
+    assert FILTER([node("n1"), node("n2")]) == FILTER([]) == []
+    assert FILTER([node("n1"), node("n2", ray_version="", image=None, gpus=[])]) == []
+
+
+def test_duplicate_addresses() -> None:
+    found = FILTER([node("n1"), node("n2", node_ip="10.0.0.1"), node("n3", node_ip="10.0.0.1")])
+    assert [(item["host"], item["check"]) for item in found] == [
+        ("n2", "duplicate_node_ip"),
+        ("n3", "duplicate_node_ip"),
     ]
+    assert found[0]["problem"] == "llmserve_node_ip 10.0.0.1 is also that of n1; wanted: an address of its own."
+    spelt = FILTER([node("n1", node_ip="fd00::1"), node("n2", node_ip="FD00:0::1")])
+    assert [item["check"] for item in spelt] == ["duplicate_node_ip"]
+    assert FILTER([node("n1", node_ip=""), node("n2", node_ip="")]) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "check", "words"),
+    [
+        (
+            "image",
+            "vllm/vllm-openai:v0.32.0",
+            "image",
+            "image vllm/vllm-openai:v0.32.0; wanted: vllm/vllm-openai:v0.33.0",
+        ),
+        ("ray_version", "2.60.0", "ray_version", "Ray 2.60.0; wanted: 2.56.1, as n1."),
+        ("gpus", [{"name": "H100"}] * 7, "gpu_count", "7 GPUs; wanted: 8, as n1."),
+    ],
+)
+def test_the_host_that_differs_is_named(key: str, value: Any, check: str, words: str) -> None:
+    for nodes in ([node("n1"), node("n2"), node("n3", **{key: value})], [node("n1"), node("n3", **{key: value})]):
+        found = FILTER(nodes)
+        assert [(item["host"], item["check"]) for item in found] == [("n3", check)]
+        assert words in found[0]["problem"]
+        assert found[0]["mend"]
+    odd_first = FILTER([node("n3", **{key: value}), node("n1"), node("n2")])
+    assert [item["host"] for item in odd_first] == ["n3"]
 
 
 @pytest.mark.parametrize("nodes", [{"name": "a"}, ["a"], [{"node_ip": "10.0.0.1"}], None])

@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, the llmserve.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the module preflight_host and puts the controller's clock beside the host's."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """The action of llmserve.vllm.preflight_host; its options are the module's."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module; what it read happened between two looks at the clock here."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        before = time.time()
+        answer = self._execute_module(task_vars=task_vars or {})
+        if isinstance(answer.get("facts"), dict):
+            answer["facts"]["controller_time"] = [before, time.time()]
+        result.update(answer)
+        return result
