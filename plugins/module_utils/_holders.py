@@ -16,6 +16,8 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Opt
 from ansible_collections.llmserve.vllm.plugins.module_utils._host import read_text
 
 CLUSTER_LABEL = "llmserve.cluster"
+# The collection's own processes in the background, such as a mirror of models, are called so.
+_OWN_PROCESS = "llmserve-"
 _LISTEN = "0A"
 _TEMPLATE = '{"name": {{json .Name}}, "labels": {{json .Config.Labels}}}'
 
@@ -33,6 +35,7 @@ class Owner(NamedTuple):
     pid: Optional[int]
     command: Optional[str]
     container_id: Optional[str]
+    name: str = ""
 
 
 Find = Callable[[str], Optional[Container]]
@@ -88,10 +91,8 @@ def gpu_processes(
         for process in gpu.get("processes") or ():
             if not process.get("compute"):
                 continue
-            base = os.path.join(proc, str(process["pid"]))
-            owner = Owner(process["pid"], _command(base), container_id(read_text(os.path.join(base, "cgroup")) or ""))
             used = process.get("memory_used_mib")
-            holder = _holder(owner, cluster, container_of)
+            holder = _holder(_owner(os.path.join(proc, str(process["pid"])), process["pid"]), cluster, container_of)
             found.append({"gpu": gpu["index"], "memory_used_mib": used, "holder": holder})
     return found
 
@@ -100,6 +101,8 @@ def _holder(owner: Owner, cluster: str, container_of: Find) -> Optional[str]:
     """Who holds a port, in words; None when it is this cluster itself."""
     if owner.pid is None:
         return "a process that this user may not look at (run the task with become)"
+    if owner.name.startswith(_OWN_PROCESS):
+        return None
     process = "process {0} ({1})".format(owner.pid, owner.command)
     container = container_of(owner.container_id) if owner.container_id else None
     if container is None:
@@ -129,9 +132,7 @@ def find_owners(inodes: Iterable[int], proc: str = "/proc") -> Dict[int, Owner]:
     for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit()) if missing else ():
         base = os.path.join(proc, str(pid))
         for inode in _sockets(os.path.join(base, "fd"), missing):
-            owners.setdefault(
-                inode, Owner(pid, _command(base), container_id(read_text(os.path.join(base, "cgroup")) or ""))
-            )
+            owners.setdefault(inode, _owner(base, pid))
     return owners
 
 
@@ -151,6 +152,11 @@ def _sockets(fd_dir: str, wanted: Mapping[str, int]) -> List[int]:
         if link in wanted:
             found.append(wanted[link])
     return found
+
+
+def _owner(base: str, pid: int) -> Owner:
+    in_container = container_id(read_text(os.path.join(base, "cgroup")) or "")
+    return Owner(pid, _command(base), in_container, (read_text(os.path.join(base, "comm")) or "").strip())
 
 
 def _command(base: str) -> str:

@@ -58,7 +58,7 @@ BATCHES = (
             Real("sizes_too_large", CLUSTER, variables={"llmserve_tensor_parallel_size": 8}),
             Real("same_port_twice", ("node1",), variables={"llmserve_port": 6380}),
             Real(
-                "override_unknown_interface", BOTH, variables={"preflight_network_env": {"NCCL_SOCKET_IFNAME": "eno1"}}
+                "override_unknown_interface", BOTH, variables={"llmserve_environment": {"NCCL_SOCKET_IFNAME": "eno1"}}
             ),
             Real("full_docker_disk", BOTH, variables={"preflight_image_gib": 100000}),
         ),

@@ -172,14 +172,14 @@ FAULTS = (
         "override_unknown_interface",
         "network_override",
         "the inventory names an interface that is not there",
-        "preflight_network_env",
+        "llmserve_environment",
         wish("network_env", {"NCCL_SOCKET_IFNAME": "eno1"}),
     ),
     Fault(
         "override_unknown_card",
         "network_override",
         "the inventory names a card that is not there",
-        "preflight_network_env",
+        "llmserve_environment",
         wish("network_env", {"NCCL_IB_HCA": "=mlx5_9"}),
     ),
 )

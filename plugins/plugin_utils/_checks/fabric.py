@@ -202,7 +202,7 @@ def network_override(cluster: Cluster) -> Iterator[Finding]:
                     host.name,
                     f"{name} is {text}",
                     f"one of {', '.join(sorted(here - {'lo'}))}",
-                    f"Correct {name} in preflight_network_env, or leave it out.",
+                    f"Correct {name} in llmserve_environment, or leave it out.",
                 )
         cards = str(wanted.get("NCCL_IB_HCA") or "")
         devices = {str(port["device"]) for port in active(host)}
@@ -212,7 +212,7 @@ def network_override(cluster: Cluster) -> Iterator[Finding]:
                 host.name,
                 f"NCCL_IB_HCA names {', '.join(lost)}",
                 "active cards" + (f": {', '.join(sorted(devices))}" if devices else ""),
-                "Correct NCCL_IB_HCA in preflight_network_env, or leave it out.",
+                "Correct NCCL_IB_HCA in llmserve_environment, or leave it out.",
             )
 
 

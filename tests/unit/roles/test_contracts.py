@@ -70,6 +70,14 @@ def test_preflight_looks_at_the_ports_that_the_other_roles_open() -> None:
     preflight = load(ROOT / "roles/preflight/defaults/main.yml")
     ray_node = load(ROOT / "roles/ray_node/defaults/main.yml")["ray_node_ports"]
     ray_head = load(ROOT / "roles/ray_head/defaults/main.yml")
+    hf_model = load(ROOT / "roles/hf_model/defaults/main.yml")
+    nccl_check = load(ROOT / "roles/nccl_check/defaults/main.yml")
+    expected = {
+        "hf_model_mirror_port": hf_model["hf_model_mirror_port"],
+        "nccl_check_port": nccl_check["nccl_check_port"],
+    }
+    followed = {name: f"{{{{ {name} | default({port}) }}}}" for name, port in expected.items()}
+    assert preflight["preflight_peer_ports"] == followed
     # Ports of workers are a range, and busy ones in it are skipped by Ray.
     assert preflight["preflight_node_ports"] == {k: v for k, v in ray_node.items() if not k.startswith("worker_")}
     for name, port in preflight["preflight_head_ports"].items():

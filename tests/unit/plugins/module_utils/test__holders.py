@@ -34,13 +34,14 @@ class Proc:
         )
         self.flush()
 
-    def process(self, pid: int, cmdline: str, *inodes: int, cgroup: str = "0::/user.slice\n") -> None:
+    def process(self, pid: int, cmdline: str, *inodes: int, cgroup: str = "0::/user.slice\n", comm: str = "x") -> None:
         base = self.root / str(pid)
         (base / "fd").mkdir(parents=True)
         (base / "fd" / "0").symlink_to("/dev/null")
         for number, inode in enumerate(inodes, 3):
             (base / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
         (base / "cmdline").write_text(cmdline)
+        (base / "comm").write_text(comm + "\n")
         (base / "cgroup").write_text(cgroup)
 
 
@@ -87,6 +88,12 @@ def test_ports_of_other_containers(proc: Proc) -> None:
         6379: "container ray, of the llmserve cluster 'test', process 900 (gcs_server)",
         8000: "container jupyter, process 901 (python3)",
     }
+
+
+def test_the_mirror_of_a_run_that_was_cut_off_is_nobodys(proc: Proc) -> None:
+    proc.listen(29600, 5)
+    proc.process(900, "python3\0-\0", 5, comm="llmserve-mirror")
+    assert held(proc, ("hf_model_mirror_port", 29600)) == {29600: None}
 
 
 def test_a_container_is_foreign_when_docker_does_not_know_it(proc: Proc) -> None:
