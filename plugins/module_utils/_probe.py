@@ -21,7 +21,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Seq
 
 RANDOM = "a random port"
 _GREETING = "llmserve-preflight "
-_GOODBYE = b"bye "
+_GOODBYE = b"bye"
 _MOST = 1 << 10
 _BATCH = 200
 
@@ -159,7 +159,13 @@ def _serve(
                         continue
                 if key.data == "peer":
                     data = _read(key.fileobj)  # type: ignore[arg-type]
-                    gone.update(data.split()[1:2] if data.startswith(_GOODBYE) else ())
+                    # anything but a name and a number is no goodbye
+                    with contextlib.suppress(ValueError):
+                        word, who, several = data.split()
+                        if word == _GOODBYE:
+                            # hosts of the play that nobody has reached will not come
+                            peers = min(peers, int(several))
+                            gone.add(who)
                     # the peer closes first, so that no port lingers here
                     if not data:
                         selector.unregister(key.fileobj)
@@ -209,7 +215,7 @@ def reach(source: str, me: str, targets: Sequence[Mapping[str, Any]], timeout: f
             if attempt.state == "ok" and attempt.port["probe"]:
                 with contextlib.suppress(OSError):
                     # one goodbye is enough; on every port, as any of them may be the last that is open
-                    attempt.opened.send(_GOODBYE + me.encode() + b"\n")
+                    attempt.opened.send(b"%s %s %d\n" % (_GOODBYE, me.encode(), len(targets)))
             attempt.opened.close()
             results.append(attempt.result())
     return results

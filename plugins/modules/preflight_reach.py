@@ -26,6 +26,12 @@ options:
     description: The name of the host that connects, for its goodbye.
     type: str
     required: true
+  cluster:
+    description:
+      - The name with which M(llmserve.vllm.preflight_host) listens on this host. Without O(targets) it stops listening
+        at once, as nobody will come.
+    type: str
+    default: llmserve
   source:
     description: The address to connect from.
     type: str
@@ -107,6 +113,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "host": {"type": "str", "required": True},
+            "cluster": {"type": "str", "default": "llmserve"},
             "source": {"type": "str", "required": True},
             "targets": {"type": "list", "elements": "dict", "required": True, "options": target_spec},
             "timeout": {"type": "float", "default": 3},
@@ -114,6 +121,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    if not params["targets"]:
+        _probe.stop(params["cluster"])
     results = _probe.reach(params["source"], params["host"], params["targets"], params["timeout"])
     failed = [result for result in results if result["state"] != "ok"]
     module.exit_json(changed=False, failed_connections=failed, connections=len(results))

@@ -34,9 +34,12 @@ def listen(cluster: str, *ports: int, peers: int = 1) -> list[Port]:
     return _probe.start(HOME, wanted, cluster=cluster, name="node2", peers=peers, seconds=60)
 
 
-def reach(ports: list[Port], host: str = "node2", timeout: float = 5) -> list[dict[str, Any]]:
+def reach(
+    ports: list[Port], host: str = "node2", timeout: float = 5, me: str = "node1", others: int = 0
+) -> list[dict[str, Any]]:
     target = {"host": host, "address": HOME, "ports": [port._asdict() for port in ports]}
-    return _probe.reach(HOME, "node1", [target], timeout)
+    more = [{"host": f"other{number}", "address": HOME, "ports": []} for number in range(others)]
+    return _probe.reach(HOME, me, [target, *more], timeout)
 
 
 def is_free(port: int) -> bool:
@@ -62,8 +65,15 @@ def test_every_port_answers_and_all_is_gone_after_the_goodbye(cluster: str) -> N
 
 def test_it_waits_for_all_peers(cluster: str) -> None:
     ports = listen(cluster, free_port(), peers=2)
+    assert {result["state"] for result in reach(ports, others=1)} == {"ok"}
+    assert {result["state"] for result in reach(ports, me="node3", others=1)} == {"ok"}
+    assert all(is_free(port.port) for port in ports)
+
+
+def test_it_does_not_wait_for_peers_that_nobody_has_reached(cluster: str) -> None:
+    ports = listen(cluster, free_port(), peers=7)
     assert {result["state"] for result in reach(ports)} == {"ok"}
-    assert {result["state"] for result in reach(ports)} == {"ok"}
+    assert all(is_free(port.port) for port in ports)
 
 
 def test_an_answer_from_another_host_is_none(cluster: str) -> None:
