@@ -13,7 +13,7 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Pattern, Sequence, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis import signs
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.catalogue import named
@@ -28,6 +28,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.model imp
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.scan import (
     Hit,
     Log,
+    containing,
     matches,
     occurrences,
     read,
@@ -102,14 +103,14 @@ def _ranked(text: str) -> List[Tuple[int, Dict[str, Any]]]:
         if end < len(lines):
             # a run before the present one: that it was stopped says nothing about its successor
             hits = [hit for hit in hits if hit.rank < STOP]
-        if hits or any(signs.PROGRESS.search(line) for line in run):
+        if hits or _matching(run, 0, signs.PROGRESS, signs.PROGRESS_ANCHORS):
             return [(hit.rank, _entry(hit, run, begin)) for hit in hits]
     return []
 
 
 def _runs(lines: Sequence[str]) -> Iterator[Tuple[int, int]]:
     """Where the runs of a server begin and end, the last one first. A run that was up begins when it was."""
-    begun = [number for number, line in enumerate(lines) if signs.BEGUN in line]
+    begun = sorted(containing(lines, (signs.BEGUN,)))
     starts = [0, *begun[1:]]
     end = len(lines)
     for start in reversed(starts):
@@ -124,21 +125,23 @@ def _runs(lines: Sequence[str]) -> Iterator[Tuple[int, int]]:
 
 def _up(lines: Sequence[str], start: int, end: int) -> Optional[int]:
     """Where a run says that it listens, or, when its beginning is cut off, that it serves."""
-    for number in range(end - 1, start - 1, -1):
-        if any(sign in lines[number] for sign in signs.STARTED):
-            return number
-    return next((number for number in range(start, end) if signs.UP.search(lines[number])), None)
+    listens = containing(lines[:end], signs.STARTED, start)
+    if listens:
+        return max(listens)
+    return min(_matching(lines[:end], start, signs.UP, signs.UP_ANCHORS), default=None)
 
 
 def _last_moments(lines: Sequence[str], up: int) -> int:
     """Where the end of a server begins that was up: the errors of single requests before it are not its own."""
-    ended = next(
-        (number for number in range(up, len(lines)) if signs.ENDED.search(strip_collector(lines[number]))), None
-    )
+    ended = min(_matching(lines, up, signs.ENDED, signs.ENDED_ANCHORS), default=None)
     if ended is None:
         return len(lines)
     served = range(ended - _INTERLEAVED, up - 1, -1)
     return next((number for number in served if signs.UP.search(lines[number])), up)
+
+
+def _matching(lines: Sequence[str], begin: int, pattern: Pattern[str], words: Sequence[str]) -> List[int]:
+    return [number for number in containing(lines, words, begin) if pattern.search(strip_collector(lines[number]))]
 
 
 def _causes(run: Sequence[str]) -> List[Hit]:

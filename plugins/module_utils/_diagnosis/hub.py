@@ -73,8 +73,8 @@ CAUSES: Tuple[Cause, ...] = (
         source=_HUB + "hub/rate-limits",
     ),
     cause(
-        "hub_tls_failed",
-        "The certificate shown for the Hub is not trusted, most often because a proxy opens TLS.",
+        "hub_unreachable/tls",
+        "The certificate shown for the Hub or the registry is not trusted, most often because a proxy opens TLS.",
         "Install the proxy's certificate on the hosts, or set SSL_CERT_FILE and REQUESTS_CA_BUNDLE to a bundle that "
         "has it; a host whose clock is wrong fails the same way.",
         seen(
@@ -85,7 +85,7 @@ CAUSES: Tuple[Cause, ...] = (
         source=_ISSUES + "1843",
     ),
     cause(
-        "proxy_failed",
+        "hub_unreachable/proxy",
         "The proxy that the environment names cannot be reached or refuses the connection.",
         "Correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY (the nodes' own addresses belong into the last).",
         seen(

@@ -40,7 +40,7 @@ CAUSES: Tuple[Cause, ...] = (
         seen(
             NAMED,
             r"is larger than the maximum number of tokens that can be stored in (the )?KV cache",
-            r"To serve at least one request with the model'?s max seq len",
+            r"To serve at least one request with the model\S* max seq len",
         ),
         exact="Set max_model_len in llmserve_engine_args to at most {fitting_max_len:.0f} (asked for: "
         "{asked_max_len:.0f}), or make room with a higher gpu_memory_utilization, kv_cache_dtype: fp8, or more GPUs.",

@@ -221,7 +221,7 @@ CAUSES: Tuple[Cause, ...] = (
         "Put llmserve_hf_home on a local disk, or raise VLLM_ENGINE_READY_TIMEOUT_S in vllm_serve_env and "
         "vllm_serve_ready_timeout.",
         seen(
-            NAMED,
+            LIKELY + 9,
             r"often caused by slow weight loading",
             r"Timed out waiting for (new )?engine core processes to start.*slow weight",
             r"(did not|not) (become )?ready (with)?in.*VLLM_ENGINE_READY_TIMEOUT_S",

@@ -12,6 +12,7 @@ from typing import Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.model import (
     CRASH,
+    GENERAL,
     LIKELY,
     NAMED,
     Cause,
@@ -108,9 +109,10 @@ CAUSES: Tuple[Cause, ...] = (
         seen(
             LIKELY,
             r"NCCL error|ncclSystemError|ncclInternalError|ncclUnhandledCudaError|ncclInvalidUsage",
-            r"NCCL WARN (Call to |Cuda failure|Error: |Failed to|connect to .* failed|socket )",
             unless=r"remote process exited or there was a network error|an illegal memory access was encountered",
         ),
+        # NCCL also warns of what it does without
+        seen(GENERAL - 2, r"NCCL WARN (Call to |Cuda failure|Error: |Failed to|connect to .* failed|socket )"),
         seen(CRASH - 1, r"NCCL error|ncclSystemError|ncclInternalError|ncclUnhandledCudaError"),
         source=_NCCL_DOCS + "troubleshooting.html",
     ),
@@ -166,10 +168,11 @@ CAUSES: Tuple[Cause, ...] = (
             r"Timed out after \d+ seconds waiting for clients",
             r"[Ww]ait timeout after \d+ms, keys",
             r"Gloo connectFullMesh failed",
-            r"Timed out waiting for (new )?engine core processes",
+            r"Timed out waiting for (new )?engine core processes(?!.*slow weight)",
             r"The IPv[46] network addresses of .* cannot be retrieved",
             r"The DP master node \(ip: .*\) is missing or dead",
-            r"RuntimeError: .*connect\(\) timed out|No route to host|Network is unreachable",
+            r"RuntimeError: .*connect\(\) timed out",
+            r"c10d.*(No route to host|Network is unreachable)|gloo.*(No route to host|Network is unreachable)",
             unless=r"Address already in use|EADDRINUSE",
         ),
         source="https://docs.vllm.ai/en/latest/usage/troubleshooting/",

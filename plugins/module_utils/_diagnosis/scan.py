@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from itertools import accumulate
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.anchors import anchors
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.catalogue import CAUSES
@@ -113,6 +113,12 @@ def _candidates(
         if not _ECHO.search(entry.words):
             for cause, signature in signatures[anchor]:
                 yield entry, cause, signature
+
+
+def containing(lines: Sequence[str], words: Iterable[str], begin: int = 0) -> Set[int]:
+    """The numbers of the lines from C(begin) on that contain one of the words."""
+    entries = [Entry(number, line) for number, line in enumerate(lines[begin:], begin)]
+    return {entry.number for word, entry in occurrences(entries, words)}
 
 
 def occurrences(entries: Sequence[Entry], words: Iterable[str]) -> Iterator[Tuple[str, Entry]]:

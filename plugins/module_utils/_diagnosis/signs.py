@@ -17,6 +17,7 @@ STARTED = ("Application startup complete.", "Uvicorn running on")
 
 # What only a server does that is up.
 UP = re.compile(r"Avg prompt throughput|\"POST /\S* HTTP/\d[.\d]*\" 200")
+UP_ANCHORS = ("Avg prompt throughput", '" 200')
 
 # Signs that the start went on.
 PROGRESS = re.compile(
@@ -44,11 +45,18 @@ TERMINAL = re.compile(
     r"Ray workers have not started successfully|Task finished unexpectedly"
 )
 TERMINAL_ANCHORS = (
-    "EngineCore",
-    "Engine",
+    "EngineCore failed",
+    "EngineCore encountered",
+    "Engine core",
+    "Engine process",
+    "Engine background",
+    "Engine loop",
+    "EngineGenerateError",
+    "DeadError",
     "WorkerProc",
     "died unexpectedly",
     "root cause",
+    "rootcause",
     "Background loop",
     "Ray workers have not started",
     "Task finished unexpectedly",
@@ -61,6 +69,28 @@ ENDED = re.compile(
     r"^Killed$|received signal|[Rr]eceived (SIGTERM|SIGINT)|Shutting down|Finished server process|KeyboardInterrupt|"
     r"Failed to initialize NVML|has been marked dead|out of memory: Killed process|"
     r"NVRM: Xid|The actor died|ActorDiedError|Main process exited"
+)
+ENDED_ANCHORS = (
+    *TERMINAL_ANCHORS,
+    "[Errno 98]",
+    "Fatal Python error",
+    "exit code: ",
+    "exitcode: ",
+    "core dumped",
+    "Watchdog caught",
+    "terminated with exception",
+    "Killed",
+    "received signal",
+    "eceived SIG",
+    "Shutting down",
+    "Finished server process",
+    "KeyboardInterrupt",
+    "Failed to initialize NVML",
+    "marked dead",
+    "NVRM: Xid",
+    "The actor died",
+    "ActorDiedError",
+    "Main process exited",
 )
 
 # Said calmly after the end of a process.

@@ -93,7 +93,7 @@ CAUSES: Tuple[Cause, ...] = (
         "multiprocessing_main_guard",
         "A script of your own starts vLLM without the guard that starting processes by spawn needs.",
         "Put the script's code under `if __name__ == '__main__':`, or serve with the role vllm_serve.",
-        seen(NAMED, r"An attempt has been made to start a new process before the current process has finished"),
+        seen(NAMED, r"An attempt has been made to start a new process before the"),
         source="https://docs.vllm.ai/en/latest/usage/troubleshooting/",
     ),
     cause(
@@ -151,7 +151,7 @@ CAUSES: Tuple[Cause, ...] = (
         "The model or a setting needs a Python package that the image does not have.",
         "Add the package of the evidence to a derived image (llmserve_image), or leave the setting out.",
         seen(
-            NAMED,
+            NAMED + 1,
             r"ImportError: Please install \S+|please install by `?pip install|Try .pip install .hf_xet",
             r"(requires|required).*Please (run|install).*pip install|but is not installed\. (Install|Please)",
             r"Please install (vllm\[\w+\]|bitsandbytes|modelscope|timm|librosa|mistral_common|tiktoken)",
