@@ -78,18 +78,29 @@ _SHAPES = re.compile(
     r"(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|"
     r"pypi-[A-Za-z0-9_-]{32,}|npm_[A-Za-z0-9]{30,})(?![A-Za-z0-9])"
 )
+# What the patterns above want to see in a line at all: most lines of a long log have none of it.
+_HINT = re.compile(
+    r"key|token(?!s)|secret|pass|pwd|credential|webhook|auth|cookie|bearer|basic|://[^/\s]*@|[?&][^=\s]+=|"
+    r"hf_|api_org|sk-|gh[opusr]_|github_pat|glpat-|dckr_pat|xox|AKIA|ASIA|AIza|eyJ|pypi-|npm_|nvapi-",
+    re.I,
+)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without secrets: the given ones, and whatever looks like one or is called so."""
     text = _without(text, secrets)
-    text = _PRIVATE_KEY.sub("-----BEGIN \\1-----" + REDACTED, text)
-    text = _URL_USER.sub(r"\1" + REDACTED + "@", text)
+    if "PRIVATE KEY" in text:
+        text = _PRIVATE_KEY.sub("-----BEGIN \\1-----" + REDACTED, text)
+    return "\n".join(_line(line) if _HINT.search(line) else line for line in text.split("\n"))
+
+
+def _line(line: str) -> str:
+    line = _URL_USER.sub(r"\1" + REDACTED + "@", line)
     for pattern in (_URL_QUERY, _HEADER, _SCHEME, _DOCKER_AUTH):
-        text = pattern.sub(r"\1" + REDACTED, text)
+        line = pattern.sub(r"\1" + REDACTED, line)
     for pattern in (_OPTION, _ASSIGNED):
-        text = pattern.sub(_keep_quotes, text)
-    return _SHAPES.sub(REDACTED, text)
+        line = pattern.sub(_keep_quotes, line)
+    return _SHAPES.sub(REDACTED, line)
 
 
 def _keep_quotes(match: Match[str]) -> str:

@@ -49,7 +49,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"EngineArgs(\.__init__\(\)|\.__new__\(\))? got an unexpected keyword argument",
             r"__init__\(\) got an unexpected keyword argument '(swap_space|disable_log_requests|device)'",
         ),
-        source=_DOCS + "cli/serve/",
+        source=_DOCS + "cli/",
     ),
     cause(
         "invalid_flag_value/json",
@@ -83,7 +83,7 @@ CAUSES: Tuple[Cause, ...] = (
         ),
         # pydantic's frame around whatever a configuration class refuses; what it refuses is on the next line
         seen(GENERAL, r"\d+ validation errors? for (\w*Config|EngineArgs|AsyncEngineArgs)\b"),
-        source=_DOCS + "cli/serve/",
+        source=_DOCS + "cli/",
     ),
     cause(
         "max_model_len_gt_model",
@@ -174,7 +174,6 @@ CAUSES: Tuple[Cause, ...] = (
             r"Unknown RoPE scaling type|Missing required keys in `rope_(scaling|parameters)`",
             r"KeyError: '(rope_type|mrope_section)'",
         ),
-        source=_ISSUES + "issues/8388",
     ),
     cause(
         "chat_template_missing",
@@ -191,7 +190,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"default chat template is no longer allowed, so you must provide a chat template",
             r"Cannot use (chat template functions|apply_chat_template\(\)) because tokenizer\.chat_template is not set",
         ),
-        source=_DOCS + "serving/openai_compatible_server/",
+        source=_DOCS + "serving/online_serving/",
     ),
     cause(
         "tool_parser_unknown",
@@ -305,6 +304,6 @@ CAUSES: Tuple[Cause, ...] = (
             r"speculative_config\b.*(must|cannot|should|required)|draft_tensor_parallel_size\b.*(must|cannot)",
             r"MTP speculative decoding layer .* weights are missing",
         ),
-        source=_DOCS + "features/spec_decode/",
+        source=_DOCS + "features/speculative_decoding/",
     ),
 )

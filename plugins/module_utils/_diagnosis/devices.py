@@ -197,14 +197,14 @@ CAUSES: Tuple[Cause, ...] = (
             r"Value 'sm_\w+' is not defined for option 'gpu-name'",
             r"PTXAS error: Internal Triton PTX codegen error",
         ),
-        source=_VLLM + "28589",
+        source="https://github.com/vllm-project/vllm/pull/31338",
     ),
     cause(
         "gpu_arch_unsupported/dtype",
         "This GPU generation has no bfloat16.",
         "Set dtype: half in llmserve_engine_args.",
         seen(NAMED - 1, r"Bfloat16 is only supported on GPUs with compute capability"),
-        source=_VLLM + "1157",
+        source="https://docs.vllm.ai/en/latest/getting_started/installation/gpu/",
     ),
     cause(
         "gpu_arch_unsupported/quantization",
@@ -245,7 +245,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"ncclInvalidUsage.*MIG",
             r"MIG mode is (enabled|not supported)|Multiple Ranks are using the same GPU/Partition",
         ),
-        source=_VLLM + "6551",
+        source="https://docs.nvidia.com/datacenter/tesla/mig-user-guide/",
     ),
     cause(
         "duplicate_gpu",
@@ -253,6 +253,6 @@ CAUSES: Tuple[Cause, ...] = (
         "One container per GPU set: check CUDA_VISIBLE_DEVICES in vllm_serve_env and ray_node_env, and that no second "
         "engine runs on the host.",
         seen(NAMED, r"Duplicate GPU detected"),
-        source="https://github.com/NVIDIA/nccl/issues/1050",
+        source="https://github.com/NVIDIA/nccl/issues/1241",
     ),
 )

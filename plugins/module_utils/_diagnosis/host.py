@@ -75,7 +75,6 @@ CAUSES: Tuple[Cause, ...] = (
         "vllm_serve_env; "
         "a disk that the kernel has made read-only shows in dmesg.",
         seen(LIKELY, r"\[Errno 30\]|Read-only file system"),
-        source=_VLLM + "10123",
     ),
     cause(
         "user_unknown",
@@ -117,7 +116,6 @@ CAUSES: Tuple[Cause, ...] = (
         "The process has more files and sockets open than it may.",
         "Raise the container's ulimit nofile (1048576), and the host's fs.file-max.",
         seen(NAMED, r"\[Errno 24\]|Too many open files|EMFILE"),
-        source=_VLLM + "3084",
     ),
     cause(
         "too_many_processes",
@@ -132,7 +130,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"libgomp: Thread creation failed|failed to create new OS thread",
             r"cgroup: fork rejected by pids controller|Failed to create thread",
         ),
-        source=_VLLM + "11763",
+        source="https://docs.docker.com/reference/cli/docker/container/run/",
     ),
     cause(
         "executable_missing",

@@ -20,7 +20,6 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.model imp
 )
 
 _HUB = "https://huggingface.co/docs/"
-_ISSUES = "https://github.com/huggingface/huggingface_hub/issues/"
 _GATED = r"(access|to) a? ?gated repo|Access to model .* is restricted|GatedRepoError"
 _UNAUTHORIZED = r"401 Client Error|[Pp]lease log in|must have access to it and be authenticated"
 _FORBIDDEN = r"403 Client Error|not in the authorized list|awaiting a review|fine-grained token"
@@ -82,7 +81,6 @@ CAUSES: Tuple[Cause, ...] = (
             r"CERTIFICATE_VERIFY_FAILED",
             r"SSLCertVerificationError|SSL: WRONG_VERSION_NUMBER|tlsv1 alert|x509: certificate (signed by|has expired)",
         ),
-        source=_ISSUES + "1843",
     ),
     cause(
         "hub_unreachable/proxy",
@@ -118,7 +116,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"Data processing error: (CAS|File reconstruction|MerkleDB|Internal)",
             r"cas-(bridge|server)\.xethub\.hf\.co.*(refused|timed out|[Ee]rror)",
         ),
-        source=_ISSUES + "3266",
+        source="https://github.com/huggingface/xet-core/issues/303",
     ),
     cause(
         "hub_download_incomplete",
@@ -130,7 +128,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"IncompleteRead\(\d+ bytes read|Connection broken: (IncompleteRead|ConnectionResetError)",
             r"peer closed connection without sending complete message body|Response payload is not completed.*hugging",
         ),
-        source=_ISSUES + "1498",
+        source=_HUB + "huggingface_hub/guides/download",
     ),
     cause(
         "hub_unreachable",

@@ -86,7 +86,7 @@ CAUSES: Tuple[Cause, ...] = (
         "gpu_xid",
         "A GPU reported an Xid that this collection has no words for.",
         "Look the number of the evidence up in NVIDIA's list of Xid messages.",
-        seen(UNKNOWN - 4, r"NVRM: Xid \(", mild=True),
+        seen(UNKNOWN - 4, r"NVRM: Xid \(.*?\): (?!({0}),)".format("|".join(str(xid.code) for xid in XIDS)), mild=True),
         source=_XID,
     ),
     cause(

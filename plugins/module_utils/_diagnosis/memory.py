@@ -204,7 +204,7 @@ CAUSES: Tuple[Cause, ...] = (
         "More main memory was set aside for swapped KV cache than the host has.",
         "Take swap_space out of llmserve_engine_args: engines since 0.11 never use it, and 0.18 removed it.",
         seen(NAMED, r"Too large swap space\."),
-        source=_ISSUES + "2249",
+        source="https://github.com/vllm-project/vllm/pull/36216",
     ),
     cause(
         "engine_killed",

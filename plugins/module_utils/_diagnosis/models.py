@@ -62,7 +62,6 @@ CAUSES: Tuple[Cause, ...] = (
             r"This modeling file requires the following packages that were not found in your environment",
         ),
         seen(LIKELY, r"(cannot import name|has no attribute) .*transformers_modules|^\S*Error: .*transformers_modules"),
-        source=_ISSUES + "16501",
     ),
     cause(
         "transformers_too_old",
@@ -77,7 +76,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"cannot import name '\w+' from 'transformers",
             r"module transformers has no attribute|module 'transformers' has no attribute",
         ),
-        source=_ISSUES + "13321",
+        source="https://docs.vllm.ai/en/latest/models/supported_models/",
     ),
     cause(
         "model_arch_unsupported",
@@ -121,7 +120,6 @@ CAUSES: Tuple[Cause, ...] = (
             r"data did not match any variant of untagged enum",
             r"is not the path to a directory containing a file named vocab",
         ),
-        source=_ISSUES + "1910",
     ),
     cause(
         "preprocessor_missing",
@@ -134,7 +132,6 @@ CAUSES: Tuple[Cause, ...] = (
             r"does not appear to have a file named (pre)?processor_config\.json",
             r"Unrecognized (image processor|feature extractor|processing class) in",
         ),
-        source=_ISSUES + "13251",
     ),
     cause(
         "config_invalid",

@@ -175,7 +175,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"c10d.*(No route to host|Network is unreachable)|gloo.*(No route to host|Network is unreachable)",
             unless=r"Address already in use|EADDRINUSE",
         ),
-        source="https://docs.vllm.ai/en/latest/usage/troubleshooting/",
+        source="https://docs.vllm.ai/en/latest/serving/distributed_troubleshooting/",
     ),
     cause(
         "execute_model_timeout",
@@ -188,7 +188,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"execute_model timed out|Timed out waiting for .*execute_model",
             r"asyncio\.exceptions\.TimeoutError|AsyncEngineDeadError: .*[Tt]imed? out|Engine iteration timed out",
         ),
-        source=_VLLM + "17972",
+        source=_VLLM + "17965",
     ),
     cause(
         "worker_hang",
@@ -217,6 +217,6 @@ CAUSES: Tuple[Cause, ...] = (
             r"peer access is not supported between these two devices",
             r"gpu_p2p_access_cache.*(JSONDecodeError|Error)",
         ),
-        source=_VLLM + "13720",
+        source=_VLLM + "5613",
     ),
 )

@@ -107,7 +107,7 @@ CAUSES: Tuple[Cause, ...] = (
         "A Ray of an earlier session still runs or has left its state behind on this host.",
         "Stop the old cluster (playbooks/stop.yml, `ray stop` for one of your own), then start head and workers anew.",
         seen(NAMED, r"[Ss]ession[ _]name .* does not match persisted value"),
-        source=_RAY + "54321",
+        source=_RAY + "40412",
     ),
     cause(
         "ray_temp_dir",
@@ -156,7 +156,7 @@ CAUSES: Tuple[Cause, ...] = (
             mild=True,
             unless=r"Stopped all \d+ Ray processes",
         ),
-        source=_RAY + "14130",
+        source=_DOCS + "ray-core/fault_tolerance/nodes.html",
     ),
     cause(
         "ray_unreachable",

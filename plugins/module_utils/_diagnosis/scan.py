@@ -31,6 +31,8 @@ _ECHO = re.compile(
     r"^\s*File \"|^\s+(raise|return|await|assert|with|if|self\.|\w+ = )\b|^\s*\^+\s*$"
 )
 _BEFORE, _AFTER = 60, 12
+# Characters of different lines said as errors that are looked at, at each end of a log.
+_HALF = 6 * 1000 * 1000
 
 
 class Entry(NamedTuple):
@@ -83,7 +85,15 @@ def read(lines: Sequence[str]) -> Log:
             mild.append(Entry(number, words))
         else:
             serious.setdefault(strip_prefix(words), number)
-    return Log(lines, [Entry(number, words) for words, number in serious.items()], mild)
+    return Log(lines, _both_ends([Entry(number, words) for words, number in serious.items()]), mild)
+
+
+def _both_ends(entries: List[Entry]) -> List[Entry]:
+    """Without the middle of a flood of errors: what it began with and what it ended in are enough."""
+    ends = list(accumulate(len(entry.words) for entry in entries))
+    if not ends or ends[-1] <= 2 * _HALF:
+        return entries
+    return entries[: bisect_right(ends, _HALF)] + entries[bisect_right(ends, ends[-1] - _HALF) :]
 
 
 def matches(log: Log) -> List[Hit]:

@@ -36,7 +36,6 @@ CAUSES: Tuple[Cause, ...] = (
             r"InvalidCxxCompiler|No working C\+\+ compiler found",
             r"/usr/bin/ld: cannot find -lcuda\b",
         ),
-        source=_VLLM + "14034",
     ),
     cause(
         "jit_kernels_missing",
@@ -52,7 +51,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"FlashInfer .*not (installed|available|found)|flashinfer.*(JIT|jit).*([Ff]ailed|[Ee]rror)",
             r"(DeepEP|MoRI) kernels not found|Cutlass is required for",
         ),
-        source=_VLLM + "25087",
+        source="https://docs.flashinfer.ai/installation.html",
     ),
     cause(
         "compile_failed",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ _HAS_PREFIX = re.compile(r"^(\(|\[|INFO|ERROR|WARNING|DEBUG|[\w.-]+:\d+:\d+ \[|\
 _BEGIN = "{0}INFO 11-21 01:40:00 [api_server.py:1772] vLLM API server version 0.33.0\n"
 _SECOND_HAND = (
     "{0}Traceback (most recent call last):\n"
-    '{0}  File "/opt/venv/lib/python3.12/site-packages/vllm/v1/engine/utils.py", line 1431, in wait_for_engine_startup\n'
+    '{0}  File "/opt/venv/lib/python3.12/site-packages/vllm/v1/engine/utils.py", line 31, in wait_for_engine_startup\n'
     "{0}RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {{}}\n"
     "/usr/lib/python3.12/multiprocessing/resource_tracker.py:279: UserWarning: resource_tracker: There appear to be 1 "
     "leaked shared_memory objects to clean up at shutdown\n"
@@ -83,4 +84,9 @@ def in_compose(log: str) -> str:
     return "".join(f"vllm-1  | {line}\n" for line in text.splitlines())
 
 
-SURROUNDINGS = {"engine": in_engine, "ray": in_ray_worker, "compose": in_compose, "alone": str}
+SURROUNDINGS: dict[str, Callable[[str], str]] = {
+    "engine": in_engine,
+    "ray": in_ray_worker,
+    "compose": in_compose,
+    "alone": str,
+}
