@@ -38,7 +38,7 @@ def served() -> Iterator[str]:
             yield f'(APIServer pid=1) INFO:     {address} - "POST /v1/completions HTTP/1.1" 200 OK\n'
         else:
             moment = f"11-21 01:{number // 60 % 60:02}:{number % 60:02}"
-            speed = f"Avg prompt throughput: {number % 977}.1 tokens/s, Avg generation throughput: {number % 499}.0 tokens/s"
+            speed = f"Avg prompt throughput: {number % 977}.1 tokens/s, Avg generation throughput: 499.0 tokens/s"
             yield f"(APIServer pid=1) INFO {moment} [loggers.py:248] Engine 000: {speed}, Running: 3 reqs\n"
 
 

@@ -32,7 +32,7 @@ _ECHO = re.compile(
 )
 _BEFORE, _AFTER = 60, 12
 # Characters of different lines said as errors that are looked at, at each end of a log.
-_HALF = 6 * 1000 * 1000
+_HALF = 4 * 1000 * 1000
 
 
 class Entry(NamedTuple):
@@ -127,19 +127,24 @@ def _candidates(
 
 def containing(lines: Sequence[str], words: Iterable[str], begin: int = 0) -> Set[int]:
     """The numbers of the lines from C(begin) on that contain one of the words."""
-    entries = [Entry(number, line) for number, line in enumerate(lines[begin:], begin)]
-    return {entry.number for word, entry in occurrences(entries, words)}
+    return {begin + index for word, index in _places(lines[begin:], words)}
 
 
 def occurrences(entries: Sequence[Entry], words: Iterable[str]) -> Iterator[Tuple[str, Entry]]:
     """Each of the words with each entry that contains it."""
-    text = "\n".join(entry.words for entry in entries)
-    ends = list(accumulate(len(entry.words) + 1 for entry in entries))
+    for word, index in _places([entry.words for entry in entries], words):
+        yield word, entries[index]
+
+
+def _places(lines: Sequence[str], words: Iterable[str]) -> Iterator[Tuple[str, int]]:
+    text = "\n".join(lines)
+    ends: List[int] = []
     for word in words:
         at = text.find(word)
         while at >= 0:
+            ends = ends or list(accumulate(len(line) + 1 for line in lines))
             index = bisect_right(ends, at)
-            yield word, entries[index]
+            yield word, index
             at = text.find(word, ends[index])
 
 
