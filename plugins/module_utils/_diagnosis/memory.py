@@ -27,7 +27,7 @@ _OUT_OF_MEMORY = (
     r"CUDA out of memory",
     r"CUDA error: out of memory",
     r"CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation",
-    r"Cuda failure (2 )?'out of memory'|HIP out of memory",
+    r"Cuda failure (2 )?'out of memory'|HIP out of memory|HIP failure: 'out of memory'",
 )
 _KILLED = r"Out of memory: Killed process|Memory cgroup out of memory: Killed process"
 
