@@ -57,9 +57,9 @@ CAUSES: Tuple[Cause, ...] = (
         "Give the option as a dictionary in llmserve_engine_args: the role writes the JSON and quotes it.",
         seen(
             NAMED - 1,
-            r"error: argument [-\w/, ]+: Value .* cannot be converted to <function loads",
-            r"error: argument [-\w/, ]+: invalid (loads|json\.loads|<function loads.*>) value",
-            r"error: argument [-\w/, ]+: .*(Invalid JSON|JSONDecodeError|Expecting (value|property name))",
+            r"error: argument [-\w/.,{} ]+: Value .* cannot be converted to <function loads",
+            r"error: argument [-\w/.,{} ]+: invalid (loads|json\.loads|<function loads.*>) value",
+            r"error: argument [-\w/.,{} ]+: .*(Invalid JSON|JSONDecodeError|Expecting (value|property name))",
             r"Invalid JSON string|Failed to parse JSON string|JSON string could not be parsed",
             r"Invalid JSON: \w.* \[type=json_invalid",
         ),
@@ -70,7 +70,7 @@ CAUSES: Tuple[Cause, ...] = (
         "Correct the value in llmserve_engine_args; the evidence says what is accepted.",
         seen(
             NAMED,
-            r"error: argument [-\w/, ]+: (invalid|expected|not allowed|Value)",
+            r"error: argument [-\w/.,{} ]+: (invalid|expected|not allowed|Value)",
             r"error: the following arguments are required",
             r"Unknown quantization method|Invalid quantization method",
             r"Unknown (dtype|executor backend|load format)",

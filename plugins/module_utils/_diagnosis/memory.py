@@ -51,7 +51,11 @@ CAUSES: Tuple[Cause, ...] = (
         "Weights and activations leave no GPU memory for the KV cache.",
         "Use more GPUs or a quantized model, raise gpu_memory_utilization, or lower max_num_batched_tokens in "
         "llmserve_engine_args; cpu_offload_gb moves weights to host memory.",
-        seen(NAMED, r"No available memory for the cache blocks", r"num_gpu_blocks must be (greater|positive)"),
+        seen(
+            NAMED,
+            r"No available memory for the cache blocks",
+            r"on kv cache allocation is less than requested memory for kv",
+        ),
         source=_CONSERVE,
     ),
     cause(
@@ -147,6 +151,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"^MemoryError|: MemoryError\b|\bMemoryError:",
             r"DefaultCPUAllocator: can't allocate memory|DefaultCPUAllocator: not enough memory",
             r"\[Errno 12\] Cannot allocate memory|std::bad_alloc",
+            r"Available memory on node .* on startup is less than desired CPU memory utilization",
             r"Out of memory: Killed process|oom-kill:|oom_reaper",
             r"Failed with result 'oom-kill'|OOMKilled[=:] ?true",
         ),
@@ -207,12 +212,23 @@ CAUSES: Tuple[Cause, ...] = (
         source="https://github.com/vllm-project/vllm/pull/36216",
     ),
     cause(
+        "engine_killed/silent",
+        "A process of the engine is gone, without a word and without telling how it ended; most often it was killed.",
+        "Look at `dmesg -T` for an out-of-memory kill and at the journal of that time on the same host.",
+        seen(
+            CRASH + 6,
+            r"(Worker|Engine core) proc(ess)? \S+ died unexpectedly(, shutting down|\.)",
+            r"RayWorkerProc rank=\S+ died unexpectedly",
+        ),
+        source=_ISSUES + "1160",
+    ),
+    cause(
         "engine_killed",
         "A process of the engine was killed from outside, most often by the kernel for lack of memory.",
         "Look at `dmesg -T` for an out-of-memory kill; free host memory or raise the container's limit.",
         seen(
             CRASH + 5,
-            r"exit ?code: (-9|137)\b",
+            r"exit ?code:? (-9|137)\b",
             r"^Killed$|^\S*: line \d+: +\d+ Killed ",
             r"(?<!by )\bSIGKILL\b",
             r"Main process exited, code=killed, status=9/KILL",

@@ -68,6 +68,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"Ray does not allocate any \w+s on the driver node",
             r"Current node has no \w+ available",
             r"driver node .*(no|without) GPU",
+            r"driver node id \S+ is not included in a placement group|enough GPUs available in a current node",
         ),
         source=_VLLM + "12983",
     ),

@@ -65,7 +65,7 @@ TERMINAL_ANCHORS = (
 # A server that has listened is only in trouble when one of these follows; other errors are those of requests.
 ENDED = re.compile(
     TERMINAL.pattern.replace("EngineGenerateError|", "")
-    + r"|\[Errno 98\]|Fatal Python error|exit ?code: (-|137)|core dumped|Watchdog caught|terminated with exception|"
+    + r"|\[Errno 98\]|Fatal Python error|exit ?code:? (-|137)|core dumped|Watchdog caught|terminated with exception|"
     r"^Killed$|received signal|[Rr]eceived (SIGTERM|SIGINT)|Shutting down|Finished server process|KeyboardInterrupt|"
     r"Failed to initialize NVML|has been marked dead|out of memory: Killed process|"
     r"NVRM: Xid|The actor died|ActorDiedError|Main process exited"
@@ -74,8 +74,8 @@ ENDED_ANCHORS = (
     *TERMINAL_ANCHORS,
     "[Errno 98]",
     "Fatal Python error",
-    "exit code: ",
-    "exitcode: ",
+    "exit code",
+    "exitcode",
     "core dumped",
     "Watchdog caught",
     "terminated with exception",

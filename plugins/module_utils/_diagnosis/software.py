@@ -193,7 +193,7 @@ CAUSES: Tuple[Cause, ...] = (
             CRASH,
             r"Fatal Python error: (Segmentation fault|Aborted|Floating)",
             r"Segfault encountered|\*\*\* SIG\w+ received|(?<!to )\bSIGSEGV\b|SIGABRT|SIGFPE",
-            r"exit ?code: -(6|7|8|11)\b",
+            r"exit ?code:? -(6|7|8|11)\b",
             r"\(core dumped\)|^Segmentation fault",
             r"(vllm|VLLM|python\S*|ray)\S*\[\d+\]: segfault at |traps: \S*(python|VLLM)\S*\[\d+\]",
         ),
