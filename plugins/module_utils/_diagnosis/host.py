@@ -145,6 +145,27 @@ CAUSES: Tuple[Cause, ...] = (
         ),
     ),
     cause(
+        "slurm_step_blocked",
+        "A step of the Slurm job waits for resources that another step of the same job holds.",
+        "Start the step with `--overlap` and with its own --cpus-per-task and --gpus.",
+        seen(NAMED, r"step creation temporarily disabled, retrying", mild=True, waiting=True),
+        source="https://slurm.schedmd.com/srun.html",
+    ),
+    cause(
+        "slurm_time_limit",
+        "Slurm ended the job because its time was up.",
+        "Ask for more time, or chain jobs; loading a large model alone may take an hour.",
+        seen(NAMED, r"CANCELLED AT \S+ DUE TO TIME LIMIT"),
+        source="https://slurm.schedmd.com/sbatch.html",
+    ),
+    cause(
+        "downloaded_error_page",
+        "A script that was fetched from the web is an error page: the address has moved.",
+        "Fetch with `curl -f`, and from a tag instead of a branch; the roles need no script of vLLM's.",
+        seen(NAMED, r"line 1: 404:: command not found|line \d+: syntax error near unexpected token `<'"),
+        source="https://github.com/vllm-project/vllm/tree/main/examples",
+    ),
+    cause(
         "clock_wrong",
         "The host's clock is wrong, so that certificates and signatures count as not yet or no longer valid.",
         "Set the clock and keep it right (chrony or systemd-timesyncd).",

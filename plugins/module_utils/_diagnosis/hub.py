@@ -172,6 +172,17 @@ CAUSES: Tuple[Cause, ...] = (
         source=_HUB + "hub/repositories",
     ),
     cause(
+        "hub_cli_gone",
+        "The command huggingface-cli is gone since huggingface_hub 1.0.",
+        "Download with the role hf_model, or by hand with `hf download`.",
+        seen(
+            NAMED,
+            r"huggingface-cli`? (is|has been) (deprecated and )?(no longer|removed|gone)",
+            r"huggingface-cli: (command )?not found",
+        ),
+        source=_HUB + "huggingface_hub/guides/cli",
+    ),
+    cause(
         "registry_rate_limited",
         "The container registry refuses more pulls from this address for now.",
         "Log in to the registry, pull from a mirror, or bring the image with the role bundle.",

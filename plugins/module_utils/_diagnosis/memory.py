@@ -153,7 +153,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"\[Errno 12\] Cannot allocate memory|std::bad_alloc",
             r"Available memory on node .* on startup is less than desired CPU memory utilization",
             r"Out of memory: Killed process|oom-kill:|oom_reaper",
-            r"Failed with result 'oom-kill'|OOMKilled[=:] ?true",
+            r"Failed with result 'oom-kill'|OOMKilled[=:] ?true|[Dd]etected \d+ oom[_-]kill event",
         ),
         exact="The killed process held {resident_gib:.1f} GiB: free host memory, or lower cpu_offload_gb in "
         "llmserve_engine_args (it may need twice what it says).",

@@ -27,7 +27,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.text impo
 # The settings of a run, source lines and other places where words such as "trust_remote_code" are nothing but names.
 _ECHO = re.compile(
     r"non-default args:|Initializing an? (V\d )?LLM engine|with config: model=|stats\.vllm\.ai|^args: Namespace|"
-    r"[Rr]etrying (\d+ of|in)\b|, retrying$|thrown while requesting (HEAD|GET)|Exception ignored in|^engine_args: |"
+    r"[Rr]etrying (\d+ of|in)\b|thrown while requesting (HEAD|GET)|Exception ignored in|^engine_args: |"
     r"^\s*File \"|^\s+(raise|return|await|assert|with|if|self\.|\w+ = )\b|^\s*\^+\s*$"
 )
 _BEFORE, _AFTER = 60, 12
