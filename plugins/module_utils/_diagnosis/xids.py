@@ -63,7 +63,7 @@ XIDS: Tuple[Xid, ...] = (
     Xid(120, "gpu_firmware_hang", "error of the GPU's system processor (GSP)", _FIRMWARE),
     Xid(121, "nvlink_fault", "corrected error of the link between chips (C2C)", _LINK),
     Xid(136, "nvlink_fault", "link training failed", _LINK),
-    Xid(137, "nvlink_fault", "NVLink fault reported by the remote side", _LINK),
+    Xid(137, "nvlink_fault", "NVLink access without privilege", _LINK),
     Xid(140, "gpu_memory_fault", "unrecovered ECC error", _MEMORY),
     Xid(143, "gpu_firmware_hang", "GPU initialization failed", _RESET),
     Xid(144, "nvlink_fault", "NVLink 5 error (SAW)", _LINK),
@@ -71,6 +71,6 @@ XIDS: Tuple[Xid, ...] = (
     Xid(149, "nvlink_fault", "NVLink 5 error (network interface)", _LINK),
     Xid(154, "gpu_firmware_hang", "the driver asks for a reset or restart of the GPU", _RESET),
     Xid(156, "gpu_memory_fault", "resource retirement: memory was taken out of use", _MEMORY),
-    Xid(171, "gpu_memory_fault", "additional uncorrectable memory error", _MEMORY),
-    Xid(172, "gpu_memory_fault", "additional uncorrectable memory error", _MEMORY),
+    Xid(171, "gpu_memory_fault", "details of an uncorrectable memory error", _MEMORY),
+    Xid(172, "gpu_memory_fault", "details of an uncorrectable memory error", _MEMORY),
 )
