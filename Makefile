@@ -33,6 +33,7 @@ lint: .venv/.test ## ruff, mypy, ansible-lint, generated docs up to date
 	python tests/docs.py --check
 	python tests/planner_tables.py --check
 	python tests/preflight_tables.py --check
+	python tests/diagnosis_tables.py --check
 
 unit: .venv/.test ## Unit tests of plugins and roles' contracts
 	pytest tests/unit
@@ -57,6 +58,7 @@ docs: .venv/.test ## Write the generated parts of the READMEs and docs
 	python tests/docs.py
 	python tests/planner_tables.py
 	python tests/preflight_tables.py
+	python tests/diagnosis_tables.py
 
 build: .venv/.test ## Build the collection's archive
 	ansible-galaxy collection build --force

@@ -1,137 +1,218 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds in a vLLM log why the server did not come up.
+"""Finds in a log why something failed: of a vLLM server, of Ray, of a container, of the kernel.
 
 The last traceback is seldom the reason: the API server repeats second-hand what a worker said hundreds of lines
 above, and clean-up noise follows. So every line is compared with known signatures, and the rank of a signature
-says how near it is to the root: a full disk explains a crashed worker, never the other way round.
+says how near it is to the root: a full disk explains a crashed worker, never the other way round. Within a rank the
+first in time wins.
 
 This module util is PRIVATE to the collection: nothing outside of it may import it.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Any, Dict, List, NamedTuple, Optional, Pattern, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Pattern, Sequence, Tuple
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._diagnose_causes import CAUSES
-from ansible_collections.llmserve.vllm.plugins.module_utils._diagnose_signatures import (
-    MENTIONED,
-    PROGRESS,
-    SIGNATURES,
-    TERMINAL,
-    WAITING,
+from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis import signs
+from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.catalogue import named
+from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.figures import Figure, figures
+from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.model import (
+    CRASH,
+    GENERAL,
+    STOP,
+    UNKNOWN,
     Signature,
 )
+from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.scan import (
+    Hit,
+    Log,
+    containing,
+    matches,
+    occurrences,
+    read,
+)
+from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.text import (
+    place,
+    split_lines,
+    strip_collector,
+    strip_prefix,
+    where,
+)
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_STARTED = re.compile(r"Application startup complete\.")
-# (EngineCore pid=15261) ERROR 11-21 01:41:57 [core.py:1510] ...
-_PROCESS = re.compile(r"^(\([A-Za-z]\w*[^()]*\) ?)+")
-_LOGGER = re.compile(r"^(INFO|WARNING|ERROR|CRITICAL|DEBUG) \d\d-\d\d \d\d:\d\d:\d\d (\[[\w./]+:\d+\]|[\w./]+:\d+\]) ?")
-_EXCEPTION = re.compile(r"^(\w+\.)*\w*(Error|Exception|Interrupt|Exit): ")
-# The settings of a run, where words such as "trust_remote_code" are nothing but names.
-_ECHO = re.compile(r"non-default args:|Initializing a V\d LLM engine|with config: model=|^\s+File \"")
-# vLLM's own loggers and uvicorn's; what they say below ERROR did not end the server.
-_MILD = re.compile(r"^(\([^()]*\) ?)*(INFO|WARNING|DEBUG)(:| \d\d-\d\d )")
+__all__ = ["describe", "diagnose", "diagnose_all", "finding", "split_lines", "strip_prefix"]
+
 _EVIDENCE_CHARACTERS = 600
+_FIGURE_LINES = 8
+# Several processes write to the log, so that answers may be told after the error that ended it all.
+_INTERLEAVED = 150
+_NO_SIGNATURE = Signature(UNKNOWN, signs.EXCEPTION)
 
 
-class _Hit(NamedTuple):
-    rank: int
-    line_no: int
-    slug: str
-    evidence: str
-
-
-def diagnose(text: str) -> List[Dict[str, str]]:
+def diagnose(text: str) -> List[Dict[str, Any]]:
     """The causes found, the most probable root first; empty for a log of a healthy or still loading server."""
-    lines = split_lines(text)
-    begin = _after_last_start(lines)
-    hits: Dict[str, _Hit] = {}
-    whole = "\n".join(lines[begin:])
-    progress = max((n for n, line in enumerate(lines) if any(p.search(line) for p in PROGRESS)), default=-1)
-    for number in range(begin, len(lines)):
-        hit = _match(lines[number], number, whole)
-        if hit is None or (hit.slug in WAITING and number < progress):
-            continue
-        known = hits.get(hit.slug)
-        if known is None or hit.rank < known.rank:
-            hits[hit.slug] = hit
-    if not hits:
-        unknown = _unclassified(lines, begin)
-        if unknown:
-            hits[unknown.slug] = unknown
-    return [_entry(hit) for hit in sorted(hits.values())]
+    return [entry for _rank, entry in _ranked(text)]
 
 
-def describe(findings: List[Dict[str, str]]) -> str:
+def diagnose_all(logs: Mapping[str, str]) -> List[Dict[str, Any]]:
+    """The same over several logs; each finding names its log, and a cause seen in many is told once."""
+    found: Dict[Tuple[str, str], Tuple[int, int, Dict[str, Any]]] = {}
+    for order, (name, text) in enumerate(logs.items()):
+        for rank, entry in _ranked(text):
+            key = (entry["cause"], entry["detail"])
+            known = found.get(key)
+            if known is None or rank < known[0]:
+                also = [name] if known is None else [*known[2]["logs"], name]
+                found[key] = (rank, order, dict(entry, log=name, logs=also))
+            elif name not in known[2]["logs"]:
+                known[2]["logs"].append(name)
+    return [entry for _rank, _order, entry in sorted(found.values(), key=lambda item: item[:2])]
+
+
+def describe(findings: Sequence[Mapping[str, Any]]) -> str:
     """The first finding as a message: what, how to mend it, and the line that says so. Empty without findings."""
     if not findings:
         return ""
     first = findings[0]
-    return "{explanation} {remedy} The log says: {evidence}".format(**first)
+    says = "The log says" + (" ({0})".format(first["where"]) if first.get("where") else "")
+    return "{explanation} {remedy} {says}: {evidence}".format(says=says, **first)
 
 
-def split_lines(text: str) -> List[str]:
-    """Lines without colours; each state of a progress bar, which rewrites its line with CR, is a line of its own."""
-    return [line.rstrip() for line in re.split(r"[\r\n]+", _ANSI.sub("", text))]
+def finding(slug: str, evidence: str, detail: str = "") -> Dict[str, Any]:
+    """A finding of a cause that something else than a log has shown."""
+    cause = named(slug, detail)
+    return {
+        "cause": slug,
+        "detail": detail,
+        "evidence": evidence,
+        "explanation": cause.explanation,
+        "remedy": cause.remedy,
+        "source": cause.source,
+        "where": "",
+        "figures": {},
+        "line": 0,
+    }
 
 
-def strip_prefix(line: str) -> str:
-    """The line without the names of process and logger."""
-    return _LOGGER.sub("", _PROCESS.sub("", line))
+def _ranked(text: str) -> List[Tuple[int, Dict[str, Any]]]:
+    lines = split_lines(text)
+    for begin, end in _runs(lines):
+        run = lines[begin:end]
+        hits = _causes(run)
+        if end < len(lines):
+            # a run before the present one: that it was stopped says nothing about its successor
+            hits = [hit for hit in hits if hit.rank < STOP]
+        if hits or _matching(run, 0, signs.PROGRESS, signs.PROGRESS_ANCHORS):
+            return [(hit.rank, _entry(hit, run, begin)) for hit in hits]
+    return []
 
 
-def _after_last_start(lines: List[str]) -> int:
-    """Where to begin: whatever went wrong before the server was up has been overcome."""
-    for number in range(len(lines) - 1, -1, -1):
-        if _STARTED.search(lines[number]):
-            return number + 1
-    return 0
+def _runs(lines: Sequence[str]) -> Iterator[Tuple[int, int]]:
+    """Where the runs of a server begin and end, the last one first. A run that was up begins when it was."""
+    begun = sorted(containing(lines, (signs.BEGUN,)))
+    starts = [0, *begun[1:]]
+    end = len(lines)
+    for start in reversed(starts):
+        up = _up(lines, start, end)
+        if up is None:
+            yield start, end
+        elif end == len(lines):
+            yield _last_moments(lines, up + 1), end
+            return
+        end = start
 
 
-def _match(line: str, number: int, whole: str) -> Optional[_Hit]:
-    if not line or _ECHO.search(line):
+def _up(lines: Sequence[str], start: int, end: int) -> Optional[int]:
+    """Where a run says that it listens, or, when its beginning is cut off, that it serves."""
+    listens = containing(lines[:end], signs.STARTED, start)
+    if listens:
+        return max(listens)
+    return min(_matching(lines[:end], start, signs.UP, signs.UP_ANCHORS), default=None)
+
+
+def _last_moments(lines: Sequence[str], up: int) -> int:
+    """Where the end of a server begins that was up: the errors of single requests before it are not its own."""
+    ended = min(_matching(lines, up, signs.ENDED, signs.ENDED_ANCHORS), default=None)
+    if ended is None:
+        return len(lines)
+    served = range(ended - _INTERLEAVED, up - 1, -1)
+    return next((number for number in served if signs.UP.search(lines[number])), up)
+
+
+def _matching(lines: Sequence[str], begin: int, pattern: Pattern[str], words: Sequence[str]) -> List[int]:
+    return [number for number in containing(lines, words, begin) if pattern.search(strip_collector(lines[number]))]
+
+
+def _causes(run: Sequence[str]) -> List[Hit]:
+    log = read(run)
+    hits = [hit for hit in matches(log) if not _overcome(hit, log)]
+    ended = _ended(log) or any(hit.rank >= CRASH for hit in hits)
+    if not ended:
+        hits = [hit for hit in hits if not GENERAL - 5 <= hit.rank <= GENERAL]
+    if not any(hit.rank < UNKNOWN for hit in hits):
+        unknown = _unclassified(log, min((hit.number for hit in hits), default=len(run)), bool(hits))
+        hits += [unknown] if unknown else []
+    best: Dict[str, Hit] = {}
+    lines = set()
+    for hit in sorted(hits, key=lambda hit: hit[:2]):
+        # one line is the sign of one cause, and each cause is told once
+        if hit.number not in lines and best.setdefault(hit.slug, hit) is hit:
+            lines.add(hit.number)
+    return list(best.values())
+
+
+def _overcome(hit: Hit, log: Log) -> bool:
+    if not hit.signature.waiting:
+        return False
+    entries = [*log.serious, *log.mild]
+    progress = (
+        entry.number
+        for dummy, entry in occurrences(entries, signs.PROGRESS_ANCHORS)
+        if entry.number > hit.last and signs.PROGRESS.search(entry.words)
+    )
+    return next(progress, None) is not None
+
+
+def _ended(log: Log) -> bool:
+    """Whether the log says that the server is lost, or stops with an exception."""
+    if any(signs.TERMINAL.search(entry.words) for dummy, entry in occurrences(log.serious, signs.TERMINAL_ANCHORS)):
+        return True
+    calm = max((entry.number for entry in log.mild if not signs.CLEAN_UP.search(entry.words)), default=-1)
+    return any(entry.number > calm and signs.EXCEPTION.match(entry.words) for entry in log.serious)
+
+
+def _unclassified(log: Log, before: int, crashed: bool) -> Optional[Hit]:
+    """The first exception of a log that says that the engine is lost, unless it only follows a crash."""
+    if not (crashed or _ended(log)):
         return None
-    words = strip_prefix(line)
-    mild = bool(_MILD.match(line))
-    best: Optional[Signature] = None
-    for signature in SIGNATURES:
-        if (best is not None and signature.rank >= best.rank) or (mild and signature.slug not in MENTIONED):
-            continue
-        if signature.pattern.search(words) and _context_fits(signature, whole):
-            best = signature
-    if best is None:
-        return None
-    return _Hit(best.rank, number, best.slug, line[:_EVIDENCE_CHARACTERS])
-
-
-def _context_fits(signature: Signature, whole: str) -> bool:
-    also: Optional[Pattern[str]] = signature.also
-    unless: Optional[Pattern[str]] = signature.unless
-    return (also is None or bool(also.search(whole))) and (unless is None or not unless.search(whole))
-
-
-def _unclassified(lines: List[str], begin: int) -> Optional[_Hit]:
-    """The first exception of a log that says that the engine is lost."""
-    if not any(pattern.search(line) for line in lines[begin:] for pattern in TERMINAL):
-        return None
-    exceptions: List[Tuple[int, str]] = [
-        (number, lines[number]) for number in range(begin, len(lines)) if _EXCEPTION.match(strip_prefix(lines[number]))
+    exceptions = [
+        entry
+        for entry in log.serious
+        if entry.number < before and signs.EXCEPTION.match(entry.words) and not signs.TERMINAL.search(entry.words)
     ]
-    for number, line in exceptions:
-        if not any(pattern.search(line) for pattern in TERMINAL):
-            return _Hit(99, number, "unclassified_error", line[:_EVIDENCE_CHARACTERS])
+    own = [entry for entry in exceptions if not entry.words.startswith(signs.SECOND_HAND)]
+    for entry in own or exceptions:
+        return Hit(UNKNOWN, entry.number, "unclassified_error", "", entry.number, 1, _NO_SIGNATURE)
     return None
 
 
-def _entry(hit: _Hit) -> Dict[str, Any]:
-    cause = CAUSES[hit.slug]
-    return {
-        "cause": hit.slug,
-        "evidence": hit.evidence,
-        "explanation": cause.explanation,
-        "remedy": cause.remedy,
-    }
+def _entry(hit: Hit, run: Sequence[str], begin: int) -> Dict[str, Any]:
+    line = run[hit.number]
+    cause = named(hit.slug, hit.detail)
+    numbers = figures("\n".join(run[hit.number : hit.number + _FIGURE_LINES]))
+    return dict(
+        finding(hit.slug, line[:_EVIDENCE_CHARACTERS], hit.detail),
+        remedy=_exact(cause.exact, numbers) or cause.remedy,
+        where=place(where(line)),
+        figures=numbers,
+        line=begin + hit.number + 1,
+    )
+
+
+def _exact(words: str, numbers: Mapping[str, Figure]) -> str:
+    """The remedy with the log's figures; empty unless the log has them all."""
+    try:
+        return words.format(**numbers)
+    except (KeyError, ValueError):
+        return ""

@@ -13,8 +13,7 @@ import threading
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Pattern, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._container import ContainerState
-from ansible_collections.llmserve.vllm.plugins.module_utils._diagnose import diagnose, split_lines
-from ansible_collections.llmserve.vllm.plugins.module_utils._diagnose_causes import CAUSES
+from ansible_collections.llmserve.vllm.plugins.module_utils._diagnose import diagnose, finding, split_lines
 from ansible_collections.llmserve.vllm.plugins.module_utils._openai import (
     BAD_RESPONSE,
     MODEL_NOT_FOUND,
@@ -107,23 +106,18 @@ def read_progress(log: str) -> Progress:
     return Progress("start", "starting", {})
 
 
-def explain_death(log: str, state: Optional[ContainerState]) -> List[Dict[str, str]]:
+def explain_death(log: str, state: Optional[ContainerState]) -> List[Dict[str, Any]]:
     """The diagnosis of a dead server: its log, and what Docker knows about its end."""
     findings = diagnose(log)
     if state is None or not state.exists:
         return findings
     causes = [finding["cause"] for finding in findings]
     if state.oom_killed and "host_oom" not in causes:
-        findings.insert(0, _from_docker("host_oom", "Docker says OOMKilled=true"))
+        findings.insert(0, finding("host_oom", "Docker says OOMKilled=true"))
     elif not findings and state.exit_code in (137, 143):
         slug = "engine_killed" if state.exit_code == 137 else "stopped_by_signal"
-        findings.append(_from_docker(slug, "Docker says exit code {0}".format(state.exit_code)))
+        findings.append(finding(slug, "Docker says exit code {0}".format(state.exit_code)))
     return findings
-
-
-def _from_docker(slug: str, evidence: str) -> Dict[str, str]:
-    cause = CAUSES[slug]
-    return {"cause": slug, "evidence": evidence, "explanation": cause.explanation, "remedy": cause.remedy}
 
 
 def is_final(error: ApiError) -> bool:

@@ -198,6 +198,24 @@ diagnosis:
       description: The line of the log.
       type: str
       sample: "vllm: error: unrecognized arguments: --swap-space 16"
+    detail:
+      description: A special case of the cause, or empty.
+      type: str
+      sample: removed
+    where:
+      description: Host, rank or GPU that the line names, or empty.
+      type: str
+      sample: rank 5, GPU 5
+    figures:
+      description: What the log says was asked for and there was, by name.
+      type: dict
+      sample: {asked_max_len: 131072, fitting_max_len: 74720}
+    line:
+      description: Number of the line in the log, without empty lines; 0 when it is not from the log.
+      type: int
+    source:
+      description: Where to read more, or empty.
+      type: str
 reason_kind:
   description: >-
     V(died), V(unauthorized), V(model_not_found), V(bad_response), V(hangs), V(timeout) or V(no_container_runtime).
