@@ -32,6 +32,7 @@ lint: .venv/.test ## ruff, mypy, ansible-lint, generated docs up to date
 	ansible-lint
 	python tests/docs.py --check
 	python tests/planner_tables.py --check
+	python tests/engine_tables.py --check
 
 unit: .venv/.test ## Unit tests of plugins and roles' contracts
 	pytest tests/unit
@@ -55,6 +56,7 @@ e2e: .venv/.test ## The whole way: sandbox, serve, faults, reboots, stop
 docs: .venv/.test ## Write the generated parts of the READMEs and docs
 	python tests/docs.py
 	python tests/planner_tables.py
+	python tests/engine_tables.py
 
 build: .venv/.test ## Build the collection's archive
 	ansible-galaxy collection build --force
