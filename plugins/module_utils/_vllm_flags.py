@@ -132,8 +132,8 @@ def _histories() -> Dict[str, List[Tuple[str, str]]]:
     """Every flag of any release: the releases at which its kind changed."""
     found = {}
     for name, text in _pairs(_vllm_flags_today.FLAGS) + _pairs(_vllm_flags_gone.FLAGS):
-        spans = [part.split(" ") for part in text.split(", ")]
-        found[name] = [(since, kind) for since, kind in spans]
+        parts = [part.partition(" ") for part in text.split(", ")]
+        found[name] = [(since, kind) for since, _space, kind in parts]
     return found
 
 
