@@ -33,8 +33,9 @@ def parse_help(text: str) -> Dict[str, Flag]:
         names = [option[2:] for option, _metavar in options if option.startswith("--")]
         metavar = next((metavar for _option, metavar in reversed(options) if metavar), "")
         kind, choices = _read(names, metavar, explanation)
-        for name in names:
-            if name != "help" and not (kind == "switch" and name.startswith("no-") and name[3:] in names):
+        # of a switch, what turns it off is no flag of its own
+        for name in names[:1] if kind == "switch" else names:
+            if name != "help":
                 found[name] = Flag(name, kind, choices)
     if len(found) < _FEWEST:
         raise HelpError(
@@ -56,7 +57,7 @@ def _entries(text: str) -> Iterator[Tuple[str, str]]:
 
 def _read(names: List[str], metavar: str, explanation: str) -> Tuple[str, Tuple[str, ...]]:
     if not metavar:
-        return ("switch" if any("no-" + name in names for name in names) else "on_only"), ()
+        return ("switch" if any(off in names[1:] for off in _negatives(names[:1])) else "on_only"), ()
     if metavar.startswith("[") and not metavar.startswith("['"):
         return "optional", ()
     if metavar.endswith(" ...]"):
@@ -65,6 +66,14 @@ def _read(names: List[str], metavar: str, explanation: str) -> Tuple[str, Tuple[
     if words:
         return "choice", tuple(words.group(1).split(","))
     return ("json" if _JSON_TIP in " ".join(explanation.split()) else "str"), ()
+
+
+def _negatives(names: List[str]) -> List[str]:
+    """What turns a switch off: C(no-x), and from 0.33 on only C(disable-x) is shown for C(enable-x)."""
+    found = ["no-" + name for name in names]
+    for prefix, inverse in (("enable-", "disable-"), ("disable-", "enable-")):
+        found += [inverse + name[len(prefix) :] for name in names if name.startswith(prefix)]
+    return found
 
 
 def merge(known: Mapping[str, Flag], told: Mapping[str, Flag]) -> Dict[str, Flag]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The flags in what vllm serve --help=all prints; the fixture is what the CPU build of vLLM 0.32.0 printed.
+"""The flags in what vllm serve --help=all prints; the fixtures are what the parsers of these releases printed.
 
-The words of its explanations are masked, but for those about JSON: they are vLLM's, and nothing is read from them."""
+The words of their explanations are masked, but for those about JSON: they are vLLM's, and nothing is read from them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_args import build_argv
-from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_flags import Flag, flags_of
+from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_flags import Flag, flags_of, parse_release
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_help import (
     HelpError,
     canonical,
@@ -20,15 +21,31 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_help import (
     to_json,
 )
 
-TEXT = (Path(__file__).parents[2] / "fixtures" / "vllm_help" / "0.32.0.txt").read_text()
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "vllm_help"
+TEXT = (FIXTURES / "0.32.0.txt").read_text()
 KNOWN = flags_of((0, 32, 0))
 
 
-def test_the_real_text_names_the_flags_of_the_data() -> None:
-    told = parse_help(TEXT)
-    assert set(told) == set(KNOWN)
+@pytest.mark.parametrize("version", ["0.10.2", "0.32.0", "0.33.0"])
+def test_the_real_text_names_the_flags_of_the_data(version: str) -> None:
+    told = parse_help((FIXTURES / f"{version}.txt").read_text())
+    known = flags_of(parse_release(version))
+    assert set(told) == set(known)
     # what both can know agrees: the data is read from the source, the text comes from the parser itself
-    assert {name: flag.form for name, flag in told.items()} == {name: flag.form for name, flag in KNOWN.items()}
+    assert {name: flag.form for name, flag in told.items()} == {name: flag.form for name, flag in known.items()}
+
+
+def test_what_turns_a_switch_off_is_no_flag() -> None:
+    # 0.33 shows --enable-x, --disable-x and accepts --no-enable-x as before
+    told = parse_help((FIXTURES / "0.33.0.txt").read_text())
+    assert told["enable-prefix-caching"].kind == told["disable-custom-all-reduce"].kind == "switch"
+    assert not {"disable-prefix-caching", "enable-custom-all-reduce", "no-enforce-eager"} & set(told)
+    engine_args = {"enable_prefix_caching": False, "disable_log_stats": True, "enable_custom_all_reduce": False}
+    assert build_argv(engine_args, "0.33.0", told).argv == [
+        "--no-enable-prefix-caching",
+        "--disable-log-stats",
+        "--disable-custom-all-reduce",
+    ]
 
 
 @pytest.mark.parametrize(
