@@ -34,6 +34,7 @@ lint: .venv/.test ## ruff, mypy, ansible-lint, generated docs up to date
 	python tests/planner_tables.py --check
 	python tests/preflight_tables.py --check
 	python tests/diagnosis_tables.py --check
+	python tests/engine_tables.py --check
 
 unit: .venv/.test ## Unit tests of plugins and roles' contracts
 	pytest tests/unit
@@ -59,6 +60,7 @@ docs: .venv/.test ## Write the generated parts of the READMEs and docs
 	python tests/planner_tables.py
 	python tests/preflight_tables.py
 	python tests/diagnosis_tables.py
+	python tests/engine_tables.py
 
 build: .venv/.test ## Build the collection's archive
 	ansible-galaxy collection build --force

@@ -14,9 +14,14 @@ author:
 description:
   - Writes a dictionary of vLLM engine arguments as command line arguments for C(vllm serve), without the executable
     and without the model.
-  - Knows which flags vLLM 0.32 and 0.33 accept. An unknown flag is an error that names the nearest known one. A flag
-    that vLLM has removed is left out, with a warning that names the release. For other versions only removed flags
-    are looked for, and a warning says so.
+  - Knows which flags every vLLM release from 0.5.0 to 0.33.0 accepts, and how each takes its value. A renamed flag is
+    renamed. One that was removed is left out with a warning that names the release, or refused when leaving it out
+    would mean something else. An unknown one is refused with the nearest name, and so is a value that the flag's own
+    parser would refuse. For other versions only removed flags are looked for, and a warning says so.
+  - What the target itself accepts, O(accepted), wins over that.
+  - Combinations that are known to be bad in a release are refused, or get the workaround and a warning, with the
+    source.
+  - Everything that is wrong is said at once.
   - Refuses secrets, because everybody on a host can read the arguments of a process.
 positional: _input
 options:
@@ -25,7 +30,8 @@ options:
       - The engine arguments. Keys are the flags without leading dashes, with underscores or dashes.
       - V(true) and V(false) become C(--flag) and C(--no-flag), a list the values of one flag, a dictionary JSON.
         A key whose value is V(null) is left out.
-      - A key may reach into a JSON value with dots, as in C(compilation_config.cudagraph_mode).
+      - A key may reach into a JSON value with dots, as in C(compilation_config.cudagraph_mode). Beside a value of the
+        whole flag, and for releases before 0.9.0, which know no dots, it becomes part of the JSON.
     type: dict
     required: true
   version:
@@ -33,6 +39,16 @@ options:
       - The vLLM release that will read the arguments, such as V(0.33.0) or an image tag such as V(v0.33.0).
       - Without it, only removed flags are looked for.
     type: str
+  accepted:
+    description:
+      - What M(llmserve.vllm.engine_flags) returns as RV(llmserve.vllm.engine_flags#module:flags), by the flag's name.
+      - Empty leaves it to O(version).
+    type: dict
+    default: {}
+seealso:
+  - module: llmserve.vllm.engine_flags
+notes:
+  - The flags and the known combinations are listed in C(docs/engine_arguments.md).
 """
 
 EXAMPLES = r"""
@@ -62,20 +78,22 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_args import VllmArgsError, build_argv
+from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_help import HelpError, from_json
 
 display = Display()
 
 
-def vllm_args(engine_args: Any, version: Any = None) -> list[str]:
-    """Engine arguments to argv; removed flags are dropped with a warning."""
+def vllm_args(engine_args: Any, version: Any = None, accepted: Any = None) -> list[str]:
+    """Engine arguments to argv; what the operator should know becomes warnings."""
     if not isinstance(engine_args, Mapping):
         raise AnsibleFilterError(
             f"llmserve.vllm.vllm_args needs a dictionary of engine arguments, not {type(engine_args).__name__}: "
             "check the inventory variable llmserve_engine_args."
         )
     try:
-        result = build_argv(engine_args, str(version) if version else None)
-    except VllmArgsError as exc:
+        flags = from_json(accepted) if accepted else None
+        result = build_argv(engine_args, str(version) if version else None, flags)
+    except (VllmArgsError, HelpError) as exc:
         raise AnsibleFilterError(str(exc)) from exc
     for warning in result.warnings:
         display.warning(warning)

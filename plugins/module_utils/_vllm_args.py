@@ -4,33 +4,34 @@
 """Turn engine arguments into the argv of C(vllm serve), as far as a given release accepts them.
 
 vLLM ends with "unrecognized arguments" minutes after the containers were started, and argparse silently takes an
-abbreviation for the longer flag; here both are found on the controller.
+abbreviation for the longer flag; here both are found on the controller, and all that is wrong is said at once.
 This module util is PRIVATE to the collection: nothing outside of it may import it.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_flags_data import (
-    FLAGS,
-    FLAGS_ADDED_LATER,
-    REMOVED_FLAGS,
-    SHORT_NAMES,
-    SUCCESSORS,
-    Release,
+from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_bad import known_bad
+from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_flags import (
+    Flag,
+    flags_of,
+    is_known,
+    known_releases,
+    parse_release,
 )
+from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_help import canonical, merge
+from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_render import (
+    VARIABLE,
+    Argument,
+    VllmArgsError,
+    render,
+)
+from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_resolve import Target, resolve
 
-_VARIABLE = "the inventory variable llmserve_engine_args"
-# Everybody on the host can read an argv (ps, docker inspect).
-_SECRETS = {"api-key": "llmserve_api_key", "hf-token": "llmserve_hf_token"}
-
-
-class VllmArgsError(ValueError):
-    """An engine argument that vLLM would refuse, or that must not be in an argv."""
+# Dotted options came with this release; before it, they have to be JSON.
+_DOTTED_SINCE = (0, 9, 0)
 
 
 class VllmArgs(NamedTuple):
@@ -40,185 +41,136 @@ class VllmArgs(NamedTuple):
     warnings: List[str]
 
 
-class _Flag(NamedTuple):
-    name: str  # as vLLM spells it, without the leading dashes
-    key: str  # as the operator spelt it
-    negated: bool
-    shape: Optional[str]  # None: not known, guess from the value
+class _Entry(NamedTuple):
+    argument: Argument
+    value: Any
 
 
-def parse_release(version: Optional[str]) -> Optional[Release]:
-    """The C((major, minor)) in a version or an image tag such as C(v0.33.0-cu129); None when it names no release."""
-    match = re.match(r"v?(\d+)\.(\d+)", version or "")
-    return (int(match.group(1)), int(match.group(2))) if match else None
+def build_argv(
+    engine_args: Mapping[str, Any],
+    version: Optional[str] = None,
+    accepted: Optional[Mapping[str, Flag]] = None,
+) -> VllmArgs:
+    """The argv for C(vllm serve MODEL), without the model.
 
-
-def build_argv(engine_args: Mapping[str, Any], version: Optional[str] = None) -> VllmArgs:
-    """The argv for C(vllm serve MODEL), without the model."""
-    release = parse_release(version)
-    known = FLAGS_ADDED_LATER.get(release) if release else None
-    argv: List[str] = []
+    accepted are the flags that the target's own help has named; they win over what is known of its release.
+    """
+    target = _target(version, accepted)
+    entries: Dict[str, _Entry] = {}
     warnings: List[str] = []
-    seen: Dict[str, str] = {}
+    problems: List[str] = []
     for key, value in engine_args.items():
         if value is None:
             continue
-        name = _spell(key)
-        removed = _removed(name, release)
-        if removed:
-            warnings.append(removed)
-            continue
-        flag = _resolve(str(key), name, known is not None)
-        if known is not None and flag.name.partition(".")[0] in known:
-            raise VllmArgsError(_too_old(flag, version))
-        if flag.name in seen:
-            raise VllmArgsError(
-                "{0!r} and {1!r} in {2} set the same flag --{3}: keep one.".format(
-                    seen[flag.name], flag.key, _VARIABLE, flag.name
-                )
-            )
-        seen[flag.name] = flag.key
-        argv += _render(flag, value)
-    if known is None and seen:
+        try:
+            found = resolve(str(key), value, target)
+            warnings += found.warnings
+            for argument, item in found.arguments:
+                _add(entries, _Entry(argument, item), target)
+        except VllmArgsError as exc:
+            problems.append(str(exc))
+    _fold(entries, target, problems)
+    advice = known_bad({name: _plain(entry) for name, entry in entries.items()}, target.release)
+    problems += advice.problems
+    warnings += advice.warnings
+    for name, value in advice.added.items():
+        entries.update((new.name, _Entry(new, item)) for new, item in resolve(name, value, target).arguments)
+    argv = _words(entries, problems)
+    if problems:
+        raise VllmArgsError(_together(problems))
+    if not target.checked and entries:
         warnings.append(_unchecked(version))
     return VllmArgs(argv, warnings)
 
 
-def _spell(key: Any) -> str:
-    head, dot, rest = str(key).partition(".")
-    # the part after a dot is a key of a JSON value, where underscores are part of the name
-    return head.lstrip("-").replace("_", "-") + dot + rest
+def _target(version: Optional[str], accepted: Optional[Mapping[str, Flag]]) -> Target:
+    release = parse_release(version)
+    known = flags_of(release)
+    if accepted:
+        return Target(release, version or "of the image", merge(known, accepted), True, True)
+    return Target(release, version or "", known, is_known(release))
 
 
-def _removed(name: str, release: Optional[Release]) -> Optional[str]:
-    if name not in REMOVED_FLAGS:
-        return None
-    since, advice = REMOVED_FLAGS[name]
-    if release is not None and release < since:
-        return None
-    return "--{0} was removed in vLLM {1}.{2} and is left out: {3} Take {4} out of {5}.".format(
-        name, since[0], since[1], advice, name.replace("-", "_"), _VARIABLE
-    )
-
-
-def _resolve(key: str, name: str, checked: bool) -> _Flag:
-    head = name.partition(".")[0]
-    if head in _SECRETS:
+def _add(entries: Dict[str, _Entry], entry: _Entry, target: Target) -> None:
+    head, dot, rest = entry.argument.name.partition(".")
+    name = canonical(head, target.flags) + dot + rest
+    before = entries.get(name)
+    if before is not None:
         raise VllmArgsError(
-            "{0!r} must not be in {1}: everybody on the host could read it in the process list. Use {2}.".format(
-                key, _VARIABLE, _SECRETS[head]
+            "{0!r} and {1!r} in {2} set the same flag --{3}: keep one.".format(
+                before.argument.key, entry.argument.key, VARIABLE, name
             )
         )
-    if head == "model":
-        raise VllmArgsError(
-            "{0!r} must not be in {1}: the model is given as the first argument. Use llmserve_model.".format(
-                key, _VARIABLE
+    entries[name] = entry
+
+
+def _plain(entry: _Entry) -> Any:
+    """A value as the flag itself has it: C(no-x: true) is false."""
+    return entry.value != entry.argument.negated if isinstance(entry.value, bool) else entry.value
+
+
+def _fold(entries: Dict[str, _Entry], target: Target, problems: List[str]) -> None:
+    """Put dotted options into the JSON value of their flag, where vLLM would not do that itself.
+
+    Releases before 0.9.0 know no dots; later ones let a JSON value beside dots win, and lose what the dots said.
+    """
+    old = target.checked and target.release is not None and target.release < _DOTTED_SINCE
+    for name in [name for name in entries if "." in name]:
+        head, _dot, rest = name.partition(".")
+        if not old and head not in entries:
+            continue
+        dotted = entries[name]
+        base = entries.get(head) or _Entry(dotted.argument._replace(name=head), {})
+        whole = _as_dict(base.value)
+        if whole is None:
+            problems.append(
+                "{0!r} and {1!r} in {2} set the same flag --{3}: keep one.".format(
+                    base.argument.key, dotted.argument.key, VARIABLE, head
+                )
             )
-        )
-    if head in FLAGS:
-        return _Flag(name, key, False, FLAGS[head])
-    positive = _positive(name)
-    if positive is not None:
-        return _Flag(positive, key, True, "switch")
-    if checked:
-        raise VllmArgsError(_unknown(key, head))
-    return _Flag(name, key, False, None)
+            continue
+        _put(whole, rest.split("."), dotted.value)
+        # in the place of the dotted one, so that the order of the operator is kept
+        del entries[name]
+        entries[head] = _Entry(base.argument, whole)
 
 
-def _positive(name: str) -> Optional[str]:
-    """The switch that a negative spelling turns off: C(no-x), or C(disable-x) where the flag is C(enable-x)."""
-    candidates = [name[3:]] if name.startswith("no-") else []
-    for prefix, inverse in (("disable-", "enable-"), ("enable-", "disable-")):
-        if name.startswith(prefix):
-            candidates.append(inverse + name[len(prefix) :])
-    return next((found for found in candidates if FLAGS.get(found) == "switch"), None)
+def _as_dict(value: Any) -> Optional[Dict[str, Any]]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+    return json.loads(json.dumps(value, default=str)) if isinstance(value, Mapping) else None
 
 
-def _unknown(key: str, name: str) -> str:
-    if name in SUCCESSORS:
-        advice = "{0}.".format(SUCCESSORS[name][0].upper() + SUCCESSORS[name][1:])
-    elif name in SHORT_NAMES:
-        advice = "Write it in full: {0}.".format(SHORT_NAMES[name].replace("-", "_"))
-    else:
-        near = difflib.get_close_matches(name, FLAGS, n=1, cutoff=0.6)
-        advice = (
-            "Did you mean {0}?".format(near[0].replace("-", "_"))
-            if near
-            else "Remove it, or see 'vllm serve --help=all'."
-        )
-    return "vLLM has no flag --{0} ({1!r} in {2}). {3}".format(name, key, _VARIABLE, advice)
+def _put(whole: Dict[str, Any], path: List[str], value: Any) -> None:
+    for part in path[:-1]:
+        inner = whole.get(part)
+        whole[part] = inner if isinstance(inner, dict) else {}
+        whole = whole[part]
+    whole[path[-1]] = value
 
 
-def _too_old(flag: _Flag, version: Optional[str]) -> str:
-    return (
-        "vLLM {0} does not have the flag --{1} ({2!r} in {3}) yet. Remove it, or set llmserve_image to a newer "
-        "release.".format(version, flag.name, flag.key, _VARIABLE)
-    )
+def _words(entries: Mapping[str, _Entry], problems: List[str]) -> List[str]:
+    argv: List[str] = []
+    for entry in entries.values():
+        try:
+            argv += render(entry.argument, entry.value)
+        except VllmArgsError as exc:
+            problems.append(str(exc))
+    return argv
+
+
+def _together(problems: List[str]) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    return "{0} problems:\n".format(len(problems)) + "\n".join("- " + problem for problem in problems)
 
 
 def _unchecked(version: Optional[str]) -> str:
-    releases = sorted("{0}.{1}".format(*release) for release in FLAGS_ADDED_LATER)
+    releases = known_releases()
     return (
-        "The flags of vLLM {0} are not known to this collection (known: {1}), so {2} is only checked for flags "
-        "that were removed.".format(version or "of an unnamed version", ", ".join(releases), _VARIABLE)
+        "The flags of vLLM {0} are not known to this collection (known: {1} to {2}), so {3} is only checked for flags "
+        "that were removed.".format(version or "of an unnamed version", releases[0], releases[-1], VARIABLE)
     )
-
-
-def _render(flag: _Flag, value: Any) -> List[str]:
-    option = "--" + flag.name
-    if isinstance(value, bool) and "." not in flag.name:
-        return _render_bool(flag, value)
-    if flag.shape in ("switch", "on_only"):
-        raise VllmArgsError(
-            "{0!r} in {1} is a switch: it takes true or false, not {2!r}.".format(flag.key, _VARIABLE, value)
-        )
-    if isinstance(value, (list, tuple)):
-        return _render_list(flag, option, list(value))
-    if isinstance(value, Mapping) and flag.shape == "value":
-        raise VllmArgsError("{0!r} in {1} takes one value, not a dict: {2!r}.".format(flag.key, _VARIABLE, value))
-    return _pair(option, _text(value))
-
-
-def _render_bool(flag: _Flag, value: bool) -> List[str]:
-    wanted = value != flag.negated
-    if flag.shape == "on_only":
-        return ["--" + flag.name] if wanted else []
-    if flag.shape in ("switch", None):
-        return ["--" + flag.name] if wanted else ["--no-" + flag.name]
-    raise VllmArgsError("{0!r} in {1} needs a value, not {2}.".format(flag.key, _VARIABLE, str(value).lower()))
-
-
-def _render_list(flag: _Flag, option: str, values: List[Any]) -> List[str]:
-    if flag.shape == "json" or "." in flag.name:
-        return _pair(option, _text(values))
-    if not values:
-        return []
-    texts = [_text(value) for value in values]
-    if flag.shape == "comma":
-        return _pair(option, ",".join(texts))
-    if flag.shape == "repeated":
-        return [word for text in texts for word in _pair(option, text)]
-    if flag.shape == "value":
-        raise VllmArgsError("{0!r} in {1} takes one value, not a list: {2!r}.".format(flag.key, _VARIABLE, values))
-    dashed = [text for text in texts if _looks_like_flag(text)]
-    if dashed:
-        raise VllmArgsError(
-            "{0!r} in {1} has the value {2!r}, which vLLM would take for a flag.".format(flag.key, _VARIABLE, dashed[0])
-        )
-    return [option, *texts]
-
-
-def _pair(option: str, text: str) -> List[str]:
-    return [option + "=" + text] if _looks_like_flag(text) else [option, text]
-
-
-def _looks_like_flag(text: str) -> bool:
-    return bool(re.match(r"-(?!\d)", text))
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, (bool, list, tuple, Mapping)):
-        return json.dumps(value, separators=(",", ":"), default=str)
-    return str(value)

@@ -34,3 +34,19 @@ def test_errors_are_filter_errors() -> None:
         FILTER({"max_model_length": 1}, version="0.33.0")
     with pytest.raises(AnsibleFilterError, match="needs a dictionary of engine arguments, not list"):
         FILTER(["--max-model-len"], version="0.33.0")
+
+
+def test_what_the_target_accepts(warned: list[str]) -> None:
+    accepted = {"max-model-len": {"kind": "str"}, "dtype": {"kind": "choice", "choices": ["auto", "half"]}}
+    assert FILTER({"max_model_len": 8192}, version="nightly", accepted=accepted) == ["--max-model-len", "8192"]
+    assert FILTER({"max_model_len": 8192}, version="0.33.0", accepted={}) == ["--max-model-len", "8192"]
+    assert warned == []
+    with pytest.raises(AnsibleFilterError, match="It takes auto, half"):
+        FILTER({"dtype": "bfloat16"}, version="0.33.0", accepted=accepted)
+    with pytest.raises(AnsibleFilterError, match="as engine_flags returns them"):
+        FILTER({"dtype": "auto"}, version="0.33.0", accepted=["dtype"])
+
+
+def test_all_problems_at_once() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"2 problems:\n- .*\n- "):
+        FILTER({"max_model_length": 1, "dtype": "x"}, version="0.33.0")
