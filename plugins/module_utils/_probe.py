@@ -145,7 +145,7 @@ def _serve(
         for listener in [control, *held]:
             listener.setblocking(False)
             selector.register(listener, selectors.EVENT_READ, "listener")
-        while len(gone) < peers and time.monotonic() < deadline:
+        while (len(gone) < peers or opened) and time.monotonic() < deadline:
             for key, _events in selector.select(1):
                 if key.fileobj is control:
                     return None
@@ -166,7 +166,8 @@ def _serve(
                             # hosts of the play that nobody has reached will not come
                             peers = min(peers, int(several))
                             gone.add(who)
-                    # the peer closes first, so that no port lingers here
+                            # the last one closes its connections first, so that no port lingers here
+                            deadline = min(deadline, time.monotonic() + 1) if len(gone) >= peers else deadline
                     if not data:
                         selector.unregister(key.fileobj)
                         key.fileobj.close()  # type: ignore[union-attr]
