@@ -140,7 +140,7 @@ def image_digest(cluster: Cluster) -> Iterator[Finding]:
     for other in deviations(known(cluster, read)):
         yield Finding(
             other.host,
-            f"{next(iter(names))} is {_short(other.value)}",
+            f"{''.join(names)} is {_short(other.value)}",
             f"{_short(other.usual)}, as {other.like}",
             "The tag has moved: docker pull it on all hosts, or name the image by digest in llmserve_image.",
         )

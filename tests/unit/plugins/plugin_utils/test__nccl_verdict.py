@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,11 +15,11 @@ from ansible_collections.llmserve.vllm.plugins.module_utils import _nccl_log
 from ansible_collections.llmserve.vllm.plugins.plugin_utils._nccl_causes import NAMED, NOT_STARTED
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures/nccl"
-UP = {"active": ["mlx5_0:1/InfiniBand"], "user_devices": ["uverbs0"]}
+UP: Mapping[str, list[str]] = MappingProxyType({"active": ["mlx5_0:1/InfiniBand"], "user_devices": ["uverbs0"]})
 NO_FABRIC: dict[str, list[str]] = {"active": [], "user_devices": []}
 
 
-def hosts(name: str, fabric: dict[str, list[str]] = UP, **environment: str) -> list[dict[str, Any]]:
+def hosts(name: str, fabric: Mapping[str, list[str]] = UP, **environment: str) -> list[dict[str, Any]]:
     facts = _nccl_log.read((FIXTURES / f"{name}.txt").read_text())
     return [dict(facts, host=host, fabric=fabric, environment=environment) for host in ("gpu-1", "gpu-2")]
 
