@@ -8,21 +8,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import signal
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import HUB, INVENTORY, ROOT, Operator
+from tests.e2e.conftest import HUB, INVENTORY, ROOT, Operator, Run
 
 MODEL = "sandbox/tiny-llama-open"
+# Large enough for what is lost with a reboot to be little beside it; its weights are noise.
+LARGE, SHARDS, SHARD_BYTES = "sandbox/large", 8, 4_000_000
 CACHE = "/var/lib/llmserve/huggingface/hub"
-JOBS = f"{CACHE}/models--{MODEL.replace('/', '--')}/.llmserve/jobs"
 NODES = ("node1", "node2")
 # What may be on its way when a connection breaks.
 ON_THE_WAY = 1 << 20
@@ -39,6 +42,14 @@ def served() -> int:
         return int(json.load(answer)["total"])
 
 
+def hub_answers() -> bool:
+    try:
+        served()
+    except OSError:
+        return False
+    return True
+
+
 def wait_until(done: Callable[[], Any], seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while not done():
@@ -49,12 +60,23 @@ def wait_until(done: Callable[[], Any], seconds: float = 90) -> None:
 class Supply:
     """Runs of the playbook that fetches a model, on nodes that lack it."""
 
-    def __init__(self, sandbox: Operator) -> None:
+    def __init__(self, sandbox: Operator, model: str = MODEL) -> None:
         self.sandbox = sandbox
+        self.model = model
+        self.folder = f"{CACHE}/models--{model.replace('/', '--')}"
         self.size = 0
 
+    def fetch(self, *arguments: str) -> Run:
+        return self.sandbox.playbook("fetch_model", "-e", f"llmserve_model={self.model}", *arguments).ok()
+
+    def forget(self) -> None:
+        for node in NODES:
+            self.sandbox.on(node, f"rm -rf {self.folder}")
+        order("reset", {})
+
     def begin(self) -> subprocess.Popen[str]:
-        command = ["ansible-playbook", "playbooks/fetch_model.yml", "-i", INVENTORY, "-e", f"llmserve_model={MODEL}"]
+        variable = f"llmserve_model={self.model}"
+        command = ["ansible-playbook", "playbooks/fetch_model.yml", "-i", INVENTORY, "-e", variable]
         return subprocess.Popen(
             command,
             cwd=ROOT,
@@ -68,7 +90,9 @@ class Supply:
 
     def job(self, node: str) -> dict[str, Any]:
         """What the latest job on a node says of itself."""
-        text = self.sandbox.on(node, f"cat $(ls -t {JOBS}/*.json 2>/dev/null | head -1) </dev/null")
+        text = self.sandbox.on(
+            node, f"cat $(ls -t {self.folder}/.llmserve/jobs/*.json 2>/dev/null | head -1) </dev/null"
+        )
         found: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
         return found
 
@@ -77,7 +101,7 @@ class Supply:
 
     def assert_whole(self) -> None:
         for node in NODES:
-            for line in self.sandbox.on(node, f"cd {CACHE}/models--*open/blobs; sha256sum *").splitlines():
+            for line in self.sandbox.on(node, f"cd {self.folder}/blobs; sha256sum *").splitlines():
                 digest, name = line.split()
                 assert digest == name or len(name) == 40, line
 
@@ -86,22 +110,40 @@ class Supply:
 def supply(sandbox: Operator) -> Iterator[Supply]:
     supply = Supply(sandbox)
     # users and virtual environments are there already, so that what is timed by faults is the download
-    sandbox.playbook("fetch_model", "-e", f"llmserve_model={MODEL}").ok()
+    supply.fetch()
     with contextlib.suppress(OSError, KeyError):
         supply.size = int(supply.job("node1")["result"]["bytes_total"])
-    for node in NODES:
-        sandbox.on(node, f"rm -rf {CACHE}/models--{MODEL.replace('/', '--')}")
-    order("reset", {})
+    supply.forget()
     yield supply
     order("faults", [])
 
 
+@pytest.fixture
+def large(sandbox: Operator, supply: Supply, tmp_path: Path) -> Supply:
+    """A larger model, on the Hub and on no node. (The environments are there, by the small one.)"""
+    hub = f"{sandbox.hostvars('node1').get('sandbox_name', 'llmserve-sandbox')}-hub"
+    entry = {"x": {"dtype": "U8", "shape": [SHARD_BYTES], "data_offsets": [0, SHARD_BYTES]}}
+    header = json.dumps(entry).encode()
+    for number in range(1, SHARDS + 1):
+        content = len(header).to_bytes(8, "little") + header + random.Random(number).randbytes(SHARD_BYTES)
+        (tmp_path / f"model-{number:05}-of-{SHARDS:05}.safetensors").write_bytes(content)
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    sandbox.command("docker", "exec", hub, "mkdir", "-p", f"/models/{LARGE}").ok()
+    sandbox.command("docker", "cp", f"{tmp_path}/.", f"{hub}:/models/{LARGE}").ok()
+    sandbox.command("docker", "restart", "--time", "1", hub).ok()
+    wait_until(hub_answers)
+    larger = Supply(sandbox, LARGE)
+    larger.size = sum(path.stat().st_size for path in tmp_path.iterdir())
+    larger.forget()
+    return larger
+
+
 def test_the_hub_sends_it_once_for_all_nodes(supply: Supply) -> None:
-    run = supply.sandbox.playbook("fetch_model", "-e", f"llmserve_model={MODEL}").ok()
+    run = supply.fetch()
     assert run.changed == len(NODES)
     assert served() == supply.size
     supply.assert_whole()
-    again = supply.sandbox.playbook("fetch_model", "-e", f"llmserve_model={MODEL}").ok()
+    again = supply.fetch()
     assert again.changed == 0
     assert served() == supply.size
     for node in NODES:
@@ -109,8 +151,7 @@ def test_the_hub_sends_it_once_for_all_nodes(supply: Supply) -> None:
 
 
 def test_each_node_by_itself(supply: Supply) -> None:
-    arguments = ["-e", f"llmserve_model={MODEL}", "-e", "llmserve_model_distribution=each"]
-    supply.sandbox.playbook("fetch_model", *arguments).ok()
+    supply.fetch("-e", "llmserve_model_distribution=each")
     assert served() == len(NODES) * supply.size
 
 
@@ -125,7 +166,7 @@ def test_a_lost_connection_does_not_end_the_download(supply: Supply) -> None:
             ["docker", "exec", f"llmserve-sandbox-{node}", "pkill", "-KILL", "-u", "ops", "sshd"], check=False
         )
     before = {node: supply.job(node)["job"] for node in NODES}
-    again = supply.sandbox.playbook("fetch_model", "-e", f"llmserve_model={MODEL}").ok()
+    again = supply.fetch()
     assert re.search(r"node[12]: downloading \d+\.\d %", again.output), again.output
     assert {node: supply.job(node)["job"] for node in NODES} == before
     assert served() == supply.size
@@ -133,19 +174,19 @@ def test_a_lost_connection_does_not_end_the_download(supply: Supply) -> None:
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_a_reboot_in_the_middle(supply: Supply, node: str) -> None:
+def test_a_reboot_in_the_middle(large: Supply, node: str) -> None:
     order("faults", [SLOW])
-    play = supply.begin()
-    wait_until(lambda: supply.arrived("node2") > ON_THE_WAY)
+    play = large.begin()
+    wait_until(lambda: large.arrived("node2") > ON_THE_WAY)
     subprocess.run(["docker", "restart", "--time", "1", f"llmserve-sandbox-{node}"], check=True, capture_output=True)
     output, _none = play.communicate(timeout=300)
     assert play.returncode != 0, output
     order("faults", [])
-    wait_until(lambda: supply.sandbox.command("ansible", node, "-i", INVENTORY, "-m", "ansible.builtin.ping").rc == 0)
-    supply.sandbox.playbook("fetch_model", "-e", f"llmserve_model={MODEL}").ok()
+    wait_until(lambda: large.sandbox.command("ansible", node, "-i", INVENTORY, "-m", "ansible.builtin.ping").rc == 0)
+    large.fetch()
     # the digests are compared on arrival; what was lost is what had not reached the disk
-    assert served() < supply.size + 4 * ON_THE_WAY
-    supply.assert_whole()
+    assert served() < large.size + 4 * ON_THE_WAY
+    large.assert_whole()
 
 
 def test_no_token_lies_about_while_a_model_arrives(supply: Supply) -> None:
