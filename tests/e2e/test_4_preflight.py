@@ -22,6 +22,13 @@ from tests.e2e.conftest import Operator, Run
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_deployed(sandbox: Operator) -> None:
+    # what room an image takes is asked where there is none
+    sandbox.playbook("stop", "-e", "purge=true").ok()
+    sandbox.on("llm_nodes", "docker images --quiet | sort -u | xargs --no-run-if-empty docker rmi --force; true")
+
+
 @contextmanager
 def injected(sandbox: Operator, batch: Batch, subnet: str) -> Iterator[None]:
     """The faults are there, and gone again whatever happens."""
