@@ -177,7 +177,7 @@ def test_the_cache_belongs_to_run_as(hub: str, tmp_path: Path, snapshot: Run) ->
     assert "for the user nobody" in refused["msg"]
     os.chown(home, pwd.getpwnam("nobody").pw_uid, -1)
     result = snapshot(hub, cache, run_as="nobody")
-    assert result["changed"]
+    assert result.get("changed"), result
     assert os.stat(os.path.realpath(os.path.join(result["path"], "config.json"))).st_uid == home.stat().st_uid
     assert snapshot(hub, cache, run_as="nobody")["changed"] is False
 
