@@ -13,7 +13,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "diagnosis.md"
-BEGIN, END = "<!-- BEGIN causes -->\n", "<!-- END causes -->"
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
@@ -22,6 +21,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.catalogue
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.model import Cause  # noqa: E402  # path above
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.xids import XIDS  # noqa: E402  # path above
+from ansible_collections.llmserve.vllm.tests.generated_page import update  # noqa: E402 the path comes first
 from ansible_collections.llmserve.vllm.tests.unit.plugins.diagnosis_logs import samples  # noqa: E402  # path above
 
 _LOOKS = 110
@@ -52,7 +52,7 @@ def row(cause: Cause, looks_like: str) -> str:
     return f"| {name} | {code(looks_like) if looks_like else ''} | {cause.explanation} | {remedy} | {source} |"
 
 
-def tables() -> str:
+def cause_rows() -> list[str]:
     examples = looks()
     parts = []
     for title, causes in AREAS.items():
@@ -66,26 +66,11 @@ def tables() -> str:
             name = cause.slug + (f"/{cause.detail}" if cause.detail else "")
             rows.append(row(cause, examples.get(name, "")))
         parts.append("\n".join(rows) + "\n")
-    return "\n".join(parts)
+    return "\n".join(parts).splitlines()
 
 
-def rendered(page: str) -> str:
-    """The page with its tables as they should be."""
-    before, rest = page.split(BEGIN)
-    return before + BEGIN + tables() + END + rest.split(END, 1)[1]
-
-
-def main() -> int:
-    old = PAGE.read_text(encoding="utf-8")
-    new = rendered(old)
-    if new == old:
-        return 0
-    if "--check" in sys.argv:
-        print(f"{PAGE} is stale: run python tests/diagnosis_tables.py.", file=sys.stderr)
-        return 1
-    PAGE.write_text(new, encoding="utf-8")
-    return 0
+TABLES = {"causes": cause_rows}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update(PAGE, TABLES))

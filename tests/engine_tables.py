@@ -21,6 +21,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils import _vllm_flags a
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_bad import span  # noqa: E402 (path)
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_bad_data import KNOWN_BAD, Condition  # noqa: E402 (path)
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_moves import KEYS, MOVES, Move  # noqa: E402 (path)
+from ansible_collections.llmserve.vllm.tests.generated_page import update  # noqa: E402 the path comes first
 
 ACTIONS = {"rename": "renamed", "set": "replaced", "drop": "left out, with a warning", "refuse": "refused"}
 TESTS = {
@@ -116,26 +117,5 @@ def bad_rows() -> list[str]:
 TABLES = {"releases": release_rows, "gone": gone_rows, "keys": key_rows, "bad": bad_rows}
 
 
-def rendered(page: str) -> str:
-    """The page with its generated tables as they should be."""
-    for name, rows in TABLES.items():
-        begin, end = f"<!-- BEGIN {name} -->\n", f"<!-- END {name} -->"
-        before, rest = page.split(begin)
-        page = before + begin + "\n".join(rows()) + "\n" + end + rest.split(end, 1)[1]
-    return page
-
-
-def main() -> int:
-    old = PAGE.read_text(encoding="utf-8")
-    new = rendered(old)
-    if new == old:
-        return 0
-    if "--check" in sys.argv:
-        print(f"{PAGE} is stale: run python tests/engine_tables.py.", file=sys.stderr)
-        return 1
-    PAGE.write_text(new, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update(PAGE, TABLES))

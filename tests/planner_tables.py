@@ -18,6 +18,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner import families, formats, gpus  # noqa: E402
+from ansible_collections.llmserve.vllm.tests.generated_page import update  # noqa: E402 the path comes first
 
 LOG = "start-up log, vLLM #{0}"
 LESS = "nvidia-smi's {0} MiB less 0.6 GiB; no log seen"
@@ -125,26 +126,5 @@ def _plain(value: Any) -> str:
 TABLES = {"gpus": gpu_rows, "formats": format_rows, "families": family_rows, "defaults": default_rows}
 
 
-def rendered(page: str) -> str:
-    """The page with its generated tables as they should be."""
-    for name, rows in TABLES.items():
-        begin, end = f"<!-- BEGIN {name} -->\n", f"<!-- END {name} -->"
-        before, rest = page.split(begin)
-        page = before + begin + "\n".join(rows()) + "\n" + end + rest.split(end, 1)[1]
-    return page
-
-
-def main() -> int:
-    old = PAGE.read_text(encoding="utf-8")
-    new = rendered(old)
-    if new == old:
-        return 0
-    if "--check" in sys.argv:
-        print(f"{PAGE} is stale: run python tests/planner_tables.py.", file=sys.stderr)
-        return 1
-    PAGE.write_text(new, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update(PAGE, TABLES))

@@ -21,6 +21,7 @@ from ansible_collections.llmserve.vllm.plugins.plugin_utils._checks.judge import
     cluster_from,
     judge,
 )
+from ansible_collections.llmserve.vllm.tests.generated_page import update  # noqa: E402 the path comes first
 from ansible_collections.llmserve.vllm.tests.preflight.batches import BATCHES  # noqa: E402 the path comes first
 from ansible_collections.llmserve.vllm.tests.preflight.cluster import healthy  # noqa: E402 the path comes first
 from ansible_collections.llmserve.vllm.tests.preflight.fault import Fault  # noqa: E402 the path comes first
@@ -88,26 +89,5 @@ def summary_rows() -> list[str]:
 TABLES = {"checks": check_rows, "summary": summary_rows, "faults": fault_rows}
 
 
-def rendered(page: str) -> str:
-    """The page with its generated parts as they should be."""
-    for name, rows in TABLES.items():
-        begin, end = f"<!-- BEGIN {name} -->\n", f"<!-- END {name} -->"
-        before, rest = page.split(begin)
-        page = before + begin + "\n".join(rows()) + "\n" + end + rest.split(end, 1)[1]
-    return page
-
-
-def main() -> int:
-    old = PAGE.read_text(encoding="utf-8")
-    new = rendered(old)
-    if new == old:
-        return 0
-    if "--check" in sys.argv:
-        print(f"{PAGE} is stale: run python tests/preflight_tables.py.", file=sys.stderr)
-        return 1
-    PAGE.write_text(new, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update(PAGE, TABLES))

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fetch of every vLLM release what defines its flags: python tests/engine_flags/fetch.py DIRECTORY [RELEASE ...]
 
-From pip's index (PIP_INDEX_URL), one release after the other: the source archive, or a wheel where there is none. Of
+From the index that PIP_INDEX_URL names, which has to be set, one release after the other: the source archive, or a wheel where there is none. Of
 each only the Python files that history.py reads are kept; releases that the directory has are not fetched again.
 """
 
@@ -22,7 +22,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/vllm/"
+INDEX = os.environ.get("PIP_INDEX_URL", "").rstrip("/") + "/vllm/"
 OLDEST = (0, 5)
 _WANTED = re.compile(
     r"(?:^|/)(vllm/(?:config(?:\.py|/.+\.py)|engine/arg_utils\.py|scripts\.py|utils(?:\.py|/.+\.py)"
@@ -63,7 +63,7 @@ def files(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def main() -> int:
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 2 or "PIP_INDEX_URL" not in os.environ:
         print(__doc__, file=sys.stderr)
         return 2
     folder, wanted = Path(sys.argv[1]), sys.argv[2:]
