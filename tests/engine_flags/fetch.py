@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fetch of every vLLM release what defines its flags: python tests/engine_flags/fetch.py DIRECTORY [RELEASE ...]
 
-From the index that PIP_INDEX_URL names, which has to be set, one release after the other: the source archive, or a wheel where there is none. Of
-each only the Python files that history.py reads are kept; releases that the directory has are not fetched again.
+From the index that PIP_INDEX_URL names, which has to be set, one release after the other: the source archive, or a
+wheel where there is none. Of each only the Python files that history.py reads are kept; releases that the directory has
+are not fetched again.
 """
 
 from __future__ import annotations
