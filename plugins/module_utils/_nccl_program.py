@@ -296,7 +296,7 @@ def lead(plan: Plan, rank_source: str) -> None:
         say("phase", phase="loading", missing=[])
         try:
             import torch  # noqa: PLC0415 - the controller and the hosts have none
-            import torch.distributed as dist  # noqa: PLC0415
+            import torch.distributed as dist  # noqa: PLC0415 - as above
         except ImportError as exc:
             raise Failure("torch", str(exc)) from exc
         facts = look(torch)
