@@ -23,7 +23,12 @@ OWN_ARGUMENTS = ("nnodes", "node_rank", "master_addr", "master_port", "headless"
 
 
 class LaunchError(ValueError):
-    """vLLM cannot be started in this way; the message says why and what to do."""
+    """vLLM cannot be started in this way: why, and what to do."""
+
+    def __init__(self, why: str, mend: str = "") -> None:
+        super().__init__(": ".join(part for part in (why, mend) if part))
+        self.why = why
+        self.mend = mend
 
 
 class Host(NamedTuple):
@@ -88,7 +93,7 @@ def launches(engine: Engine, hosts: Sequence[Host]) -> Launches:
     """How each host starts vLLM; the first one is the head and answers requests."""
     if engine.executor not in EXECUTORS:
         raise LaunchError(
-            "llmserve_executor is {0!r}: it is one of {1}.".format(engine.executor, " and ".join(EXECUTORS))
+            "llmserve_executor is {0!r}".format(engine.executor), "it is one of {0}.".format(" and ".join(EXECUTORS))
         )
     if not hosts:
         raise LaunchError("There is no host to start vLLM on.")
@@ -128,8 +133,8 @@ def _refuse_own(given: Mapping[str, Any]) -> None:
     taken = [name for name in settled(given) if name in OWN_ARGUMENTS]
     if taken:
         raise LaunchError(
-            "{0} in llmserve_engine_args differ(s) from host to host: take it out, llmserve_executor: mp sets "
-            "it.".format(", ".join(taken))
+            "{0} in llmserve_engine_args differ(s) from host to host".format(", ".join(taken)),
+            "take it out, llmserve_executor: mp sets it.",
         )
 
 
@@ -138,19 +143,20 @@ def _share(arguments: Mapping[str, Any], hosts: Sequence[Host]) -> int:
     tensor, pipeline = (_size(arguments.get(name)) for name in ("tensor_parallel_size", "pipeline_parallel_size"))
     world, count = tensor * pipeline, len(hosts)
     layout = "TP {0} x PP {1}".format(tensor, pipeline)
+    mend = "choose llmserve_pipeline_parallel_size as a multiple of the hosts, or set llmserve_executor: ray."
     if world % count:
         raise LaunchError(
-            "{0} = {1} GPUs cannot be shared out evenly over {2} hosts, which llmserve_executor: mp needs: choose "
-            "llmserve_pipeline_parallel_size as a multiple of the hosts, or set llmserve_executor: ray.".format(
+            "{0} = {1} GPUs cannot be shared out evenly over {2} hosts, which llmserve_executor: mp needs".format(
                 layout, world, count
-            )
+            ),
+            mend,
         )
     share = world // count
     if share % tensor and tensor % share:
         raise LaunchError(
             "With {0} over {1} hosts, llmserve_executor: mp would put {2} GPUs on each and tear a tensor parallel "
-            "group in two: choose llmserve_pipeline_parallel_size as a multiple of the hosts, or set "
-            "llmserve_executor: ray.".format(layout, count, share)
+            "group in two".format(layout, count, share),
+            mend,
         )
     return share
 
@@ -172,7 +178,7 @@ def settled(given: Mapping[str, Any]) -> Dict[str, Any]:
         if name == "cpu_offload_gb" and str(value).strip().lower() == "auto":
             continue
         if name in found:
-            raise LaunchError("{0} is in llmserve_engine_args twice: keep one.".format(name))
+            raise LaunchError("{0} is in llmserve_engine_args twice".format(name), "keep one.")
         found[name] = value
     return found
 
