@@ -75,6 +75,7 @@ options:
     description:
       - Whether all hosts of this task wait for one server. Then the wait ends for all of them within seconds when it
         has failed on one, with what that host found. Ranks of vLLM's own multi-node mode do not notice it themselves.
+      - Hosts are watched at the same time as far as there are forks for them, the first ones of the play first.
     type: bool
     default: false
   docker_cli:
