@@ -35,6 +35,7 @@ lint: .venv/.test ## ruff, mypy, ansible-lint, generated docs up to date
 	python tests/preflight_tables.py --check
 	python tests/diagnosis_tables.py --check
 	python tests/engine_tables.py --check
+	python tests/profile_tables.py --check
 
 unit: .venv/.test ## Unit tests of plugins and roles' contracts
 	pytest tests/unit
@@ -61,6 +62,7 @@ docs: .venv/.test ## Write the generated parts of the READMEs and docs
 	python tests/preflight_tables.py
 	python tests/diagnosis_tables.py
 	python tests/engine_tables.py
+	python tests/profile_tables.py
 
 build: .venv/.test ## Build the collection's archive
 	ansible-galaxy collection build --force

@@ -43,8 +43,9 @@ class ReadyWatch:
 
     def look(self, budget: float) -> Look:
         dead = self._dead() if self.params["container"] else None
-        if dead is not None:
-            return dead
+        if dead is not None or self.params["headless"]:
+            # another host answers for a headless rank, and says so through the action
+            return dead or self._loading()
         answer, error = self.probe.ask(min(self.patience, budget))
         if answer is not None:
             facts = {"answer": {"text": answer.text, "seconds": answer.seconds}, "figures": {"stage": "answer"}}
@@ -59,6 +60,9 @@ class ReadyWatch:
             # there is no log to read the progress from
             sentence = "no answer yet: " + str(error).split(": ", 1)[0].rstrip(".")
             return Look(WAITING, sentence, {"figures": {"stage": "start"}, "ready": False})
+        return self._loading()
+
+    def _loading(self) -> Look:
         progress = read_progress(self._log(PROGRESS_LINES))
         return Look(
             WAITING, progress.sentence, {"figures": dict(progress.figures, stage=progress.stage), "ready": False}
@@ -113,7 +117,8 @@ class ReadyWatch:
             reason = "the model has not answered within {0}; last seen: {1}".format(
                 minutes(self.params["timeout"]), reason
             )
-        message = "{0}: {1} {2}".format(self.params["url"], reason, describe(findings)).rstrip()
+        where = "a rank of " if self.params["headless"] else ""
+        message = "{0}{1}: {2} {3}".format(where, self.params["url"], reason, describe(findings)).rstrip()
         if died and not findings:
             message += " Its log has no cause that this collection knows: read log_tail."
         facts = dict(look.facts, diagnosis=findings, log_tail=last_lines(log, self.params["log_lines"]))

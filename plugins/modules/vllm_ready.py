@@ -64,6 +64,20 @@ options:
       - Name of the container that runs the server on this host. Without it only the endpoint is watched, and a server
         that dies is noticed at the timeout only.
     type: str
+  headless:
+    description:
+      - Whether the container on this host is a rank without an API, of a server that other hosts run, too. Then only
+        the container is watched, and the wait is over when a host of the same task has got its answer.
+      - Takes O(container), and in a playbook only makes sense in a task that waits on the other host as well.
+    type: bool
+    default: false
+  together:
+    description:
+      - Whether all hosts of this task wait for one server. Then the wait ends for all of them within seconds when it
+        has failed on one, with what that host found. Ranks of vLLM's own multi-node mode do not notice it themselves.
+      - Hosts are watched at the same time as far as there are forks for them, the first ones of the play first.
+    type: bool
+    default: false
   docker_cli:
     description:
       - Name or path of the container runtime's command line on this host.
@@ -131,6 +145,17 @@ EXAMPLES = r"""
     restarts_before: 0
     timeout: 7200
   become: true
+
+- name: Wait for one server on two hosts
+  llmserve.vllm.vllm_ready:
+    url: http://10.0.0.1:8000
+    api_key_file: "{{ omit if headless else '/etc/llmserve/api_key' }}"
+    model: meta-llama/Llama-3.1-405B-Instruct
+    container: "{{ 'llmserve-vllm-headless' if headless else 'llmserve-vllm' }}"
+    headless: "{{ headless }}"
+    together: true
+  vars:
+    headless: "{{ inventory_hostname != ansible_play_hosts_all[0] }}"
 
 - name: Wait for a server on another host, whose container cannot be watched
   llmserve.vllm.vllm_ready:
@@ -218,7 +243,8 @@ diagnosis:
       type: str
 reason_kind:
   description: >-
-    V(died), V(unauthorized), V(model_not_found), V(bad_response), V(hangs), V(timeout) or V(no_container_runtime).
+    V(died), V(unauthorized), V(model_not_found), V(bad_response), V(hangs), V(timeout), V(no_container_runtime) or,
+    with O(together), V(other_host).
   returned: on failure
   type: str
   sample: died
@@ -271,6 +297,8 @@ def main() -> None:
             "api_key_file": {"type": "path", "no_log": False},
             "model": {"type": "str", "required": True},
             "container": {"type": "str"},
+            "headless": {"type": "bool", "default": False},
+            "together": {"type": "bool", "default": False},
             "docker_cli": {"type": "str", "default": "docker"},
             "restarts_before": {"type": "int"},
             "timeout": {"type": "float", "default": 3600},
@@ -285,6 +313,7 @@ def main() -> None:
             "resume": {"type": "dict", "default": {}},
         },
         mutually_exclusive=[("api_key", "api_key_file")],
+        required_if=[("headless", True, ["container"])],
         supports_check_mode=True,
     )
     params = module.params

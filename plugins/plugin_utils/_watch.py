@@ -77,25 +77,34 @@ class WatchAction(ActionBase):
     _supports_check_mode = True
     # A wait that reports while it runs is the opposite of a task that is polled.
     _supports_async = False
+    _slice = SLICE_SECONDS
+    # the longest slice that a module may ask for
+    _slice_limit = float("inf")
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run slice after slice until the module says that it has finished, or fails."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        args: dict[str, Any] = {"slice": SLICE_SECONDS, **self._task.args}
+        args: dict[str, Any] = {"slice": self._slice, **self._task.args}
         length = args["slice"]
+        host = str(variables.get("inventory_hostname", "host"))
         # no_log hides results, and what a progress line says is one
-        with Ticker(variables.get("inventory_hostname", "host"), quiet=bool(self._task.no_log)) as ticker:
+        with Ticker(host, quiet=bool(self._task.no_log)) as ticker:
             while True:
                 answer = self._execute_module(module_name=self.MODULE, module_args=args, task_vars=variables)
+                answer = self._conclude(host, answer) or answer
                 if answer.get("failed") or answer.get("skipped") or answer.get("finished", True):
                     break
                 resume = dict(answer.get("resume") or {})
                 # The controller's clock also counts the trips, so that the timeout is the one that was asked for.
                 resume["elapsed"] = ticker.elapsed
                 # A module may ask for a longer slice, to see something through that must not be cut in two.
-                args = {**args, "resume": resume, "slice": resume.get("slice", length)}
+                args = {**args, "resume": resume, "slice": min(resume.get("slice", length), self._slice_limit)}
                 ticker.say(str(answer.get("progress", "waiting")))
         answer.pop("resume", None)
         result.update(answer)
         return result
+
+    def _conclude(self, host: str, answer: dict[str, Any]) -> dict[str, Any] | None:
+        """What a slice means where more than the slice itself decides; nothing leaves it as it is."""
+        return None

@@ -224,4 +224,6 @@ def healthy(hosts: int = 2, fabric: str = "infiniband") -> Picture:
         "clock_seconds": 5,
         "image_gib": 30,
     }
-    return Picture(nodes, wishes, {"fits": True, "reasons": [], "cpu_offload_gb": 0})
+    planned = {"tensor_parallel_size": 8, "pipeline_parallel_size": hosts}
+    plan = {"fits": True, "reasons": [], "cpu_offload_gb": 0, "nodes_used": hosts, "engine_args": planned}
+    return Picture(nodes, wishes, plan)

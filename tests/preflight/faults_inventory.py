@@ -96,6 +96,23 @@ FAULTS = (
         lambda picture: picture.plan.update(fits=False, reasons=["It does not fit on 16 GPUs."]),
     ),
     Fault(
+        "ranks_without_ray",
+        "executor",
+        "three stages for two hosts without Ray",
+        "a multiple of the hosts",
+        together(
+            cluster_wish(executor="mp"),
+            lambda picture: picture.plan["engine_args"].update(tensor_parallel_size=1, pipeline_parallel_size=3),
+        ),
+    ),
+    Fault(
+        "too_old_without_ray",
+        "executor",
+        "several hosts without Ray, with a vLLM that cannot",
+        "a newer vLLM",
+        cluster_wish(executor="mp", vllm_version="0.10.0"),
+    ),
+    Fault(
         "same_port_twice",
         "port_numbers",
         "two services with one port",

@@ -23,6 +23,9 @@ def test_it_restarts_by_itself_and_is_not_privileged(host: Host) -> None:
     config = container(host)["HostConfig"]
     assert config["RestartPolicy"]["Name"] == "unless-stopped"
     assert config["Privileged"] is False
+    assert [name.upper() for name in config["CapDrop"]] == ["ALL"]
+    assert {name.removeprefix("CAP_") for name in config["CapAdd"]} <= {"DAC_OVERRIDE", "IPC_LOCK"}
+    assert "no-new-privileges:true" in config["SecurityOpt"]
     assert config["LogConfig"]["Config"]["max-size"]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ansible_collections.llmserve.vllm.plugins.module_utils import _engine_launch as launch
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_args import VllmArgsError, build_argv
 from ansible_collections.llmserve.vllm.plugins.plugin_utils._checks import names
 from ansible_collections.llmserve.vllm.plugins.plugin_utils._checks.base import (
@@ -84,8 +85,8 @@ def secrets(cluster: Cluster) -> Iterator[Finding]:
 def engine_args(cluster: Cluster) -> Iterator[Finding]:
     version = str(cluster.wish.get("vllm_version") or "")
     try:
-        build_argv(cluster.wish.get("engine_args") or {}, version or None)
-    except VllmArgsError as exc:
+        build_argv(launch.settled(cluster.wish.get("engine_args") or {}), version or None)
+    except (VllmArgsError, launch.LaunchError) as exc:
         yield Finding(
             CLUSTER,
             str(exc),
@@ -128,6 +129,33 @@ def plan(cluster: Cluster) -> Iterator[Finding]:
             said,
             "a plan that works",
             "Change the model, the context or the sizes in llmserve_engine_args, or add GPUs.",
+        )
+
+
+@GROUP.add("executor", ERROR, "vLLM can be started as planned, with the executor that was chosen")
+def executor(cluster: Cluster) -> Iterator[Finding]:
+    planned = cluster.plan.get("engine_args")
+    # what is wrong with the arguments themselves, or with the plan, is said above
+    if not planned or cluster.plan.get("reasons") or any(engine_args(cluster)):
+        return
+    engine = launch.Engine(
+        executor=str(cluster.wish.get("executor") or launch.RAY),
+        model="/model",
+        served_name="model",
+        engine_args=cluster.wish.get("engine_args") or {},
+        planned_args=planned,
+        version=str(cluster.wish.get("vllm_version") or ""),
+        ray=launch.Ray("head:6379"),
+    )
+    hosts = [launch.Host(host.name, host.node_ip) for host in cluster.hosts][: int(cluster.plan.get("nodes_used") or 1)]
+    try:
+        launch.launches(engine, hosts)
+    except launch.LaunchError as exc:
+        yield Finding(
+            CLUSTER,
+            exc.why,
+            "a layout that every host can start",
+            exc.mend[:1].upper() + exc.mend[1:] or "Choose another llmserve_executor, or a newer vLLM.",
         )
 
 

@@ -80,9 +80,13 @@ def test_preflight_looks_at_the_ports_that_the_other_roles_open() -> None:
     assert preflight["preflight_peer_ports"] == followed
     # Ports of workers are a range, and busy ones in it are skipped by Ray.
     assert preflight["preflight_node_ports"] == {k: v for k, v in ray_node.items() if not k.startswith("worker_")}
-    for name, port in preflight["preflight_head_ports"].items():
-        if name in ray_head:
-            assert port == ray_head[name]
+    assert preflight["preflight_ray_head_ports"] == {
+        name: ray_head[name] for name in ("ray_head_port", "ray_head_client_port", "ray_head_dashboard_port")
+    }
+    master = load(ROOT / "roles/vllm_serve/defaults/main.yml")["vllm_serve_master_port"]
+    assert preflight["preflight_mp_head_ports"] == {
+        "vllm_serve_master_port": f"{{{{ vllm_serve_master_port | default({master}) }}}}"
+    }
 
 
 def test_every_module_is_in_the_action_group() -> None:

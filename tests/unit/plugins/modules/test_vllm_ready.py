@@ -201,3 +201,26 @@ def test_without_a_container_the_endpoint_says_why(wait: Run) -> None:
 
 def test_an_address_that_makes_no_sense(docker: FakeDocker, wait: Run) -> None:
     assert "url must be like" in wait(docker, "ftp://x")["msg"]
+
+
+def test_a_headless_rank_asks_nobody(docker: FakeDocker, url: str, script: Script, wait: Run) -> None:
+    result = wait(docker, url, headless=True, timeout=0.3)
+    assert (result["failed"], result["reason_kind"]) == (True, "timeout")
+    assert "a rank of http" in result["msg"]
+    assert script.requests == []
+
+
+def test_a_headless_rank_that_dies_is_diagnosed(docker: FakeDocker, url: str, wait: Run) -> None:
+    docker.states(state(), state("restarting", restarts=1, exit_code=2))
+    docker.log("vllm: error: unrecognized arguments: --swap-space 16\n")
+    result = wait(docker, url, headless=True, restarts_before=0)
+    assert (result["failed"], result["reason_kind"]) == (True, "died")
+    assert result["diagnosis"][0]["cause"] == "unknown_flag"
+
+
+def test_a_slice_of_a_headless_rank_says_how_far_it_is(docker: FakeDocker, url: str, wait: Run) -> None:
+    docker.log("Loading safetensors checkpoint shards:  45% Completed | 86/191 [10:15<12:41,  7.25s/it]\n")
+    result = wait(docker, url, headless=True, slice=0.2)
+    assert (result["finished"], result["ready"]) == (False, False)
+    assert "86 of 191 shards" in result["progress"]
+    assert "container" in wait(None, url, headless=True)["msg"]

@@ -97,3 +97,28 @@ def test_the_planner_is_heard_when_all_gpus_are_there() -> None:
     assert [(row["host"], row["check"]) for row in rows(picture)] == [("cluster", "plan")]
     picture.facts()["gpus"].pop()
     assert [row["check"] for row in rows(picture)] == ["gpus"]
+
+
+def test_without_ray_the_host_s_shared_memory_does_not_matter() -> None:
+    picture = healthy(2)
+    picture.facts()["shm"]["total_mib"] = 64
+    assert {row["check"] for row in rows(picture)} == {"shm"}
+    picture.wishes["executor"] = "mp"
+    assert rows(picture) == []
+
+
+def test_offload_that_is_left_to_the_plan_is_no_wrong_argument() -> None:
+    picture = healthy(2)
+    picture.wishes["engine_args"] = {"cpu_offload_gb": "auto"}
+    assert rows(picture) == []
+
+
+def test_an_executor_is_judged_only_where_arguments_and_plan_are_right() -> None:
+    picture = healthy(2)
+    picture.wishes.update(executor="mp", engine_args={"max_modle_len": 1})
+    assert {row["check"] for row in rows(picture)} == {"engine_args"}
+    picture = healthy(2)
+    picture.wishes.update(executor="mp", engine_args={"node_rank": 1})
+    assert [(row["check"], row["mend"]) for row in rows(picture)] == [
+        ("executor", "Take it out, llmserve_executor: mp sets it.")
+    ]
