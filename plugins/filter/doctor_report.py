@@ -20,7 +20,8 @@ options:
   _input:
     description:
       - "The hosts. Each has C(name); C(facts), as RV(llmserve.vllm.doctor_host#module:facts); C(node_ip), its address
-        in Ray; C(gpus), how many it should have; and C(unreachable), a message. All but the name may be missing."
+        in Ray; C(gpus), how many it should have; C(unreachable) or C(failure), messages. All but the name may be
+        missing."
     type: list
     elements: dict
     required: true

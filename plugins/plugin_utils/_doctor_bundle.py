@@ -35,7 +35,7 @@ def bundle_files(screen: str, report: Mapping[str, Any], hosts: Sequence[Mapping
     """Every file of the bundle by name. What looks like a secret is taken out once more."""
     files = {"README": _ABOUT, "report.txt": screen + "\n", "report.json": _json(report)}
     for host in hosts:
-        facts = dict(host.get("facts") or {"unreachable": host.get("unreachable")})
+        facts = dict(host.get("facts") or {"unreachable": host.get("unreachable"), "failure": host.get("failure")})
         folder = safe_name(str(host["name"]))
         for name, text in (facts.pop("texts", None) or {}).items():
             files[f"{folder}/{safe_name(name)}.log"] = text.rstrip("\n") + "\n"

@@ -32,6 +32,11 @@ CAUSES = {
         "Ansible cannot reach the host.",
         "See whether it is up and SSH answers; what runs there is unknown until then.",
     ),
+    "host_not_examined": Cause(
+        ERROR,
+        "Ansible reaches the host, but could not look at it.",
+        "See that it has Python 3.8 or newer, and that sudo works; `ansible HOST -m ping -b` shows both.",
+    ),
     "docker_missing": Cause(
         ERROR,
         "The host has no Docker.",

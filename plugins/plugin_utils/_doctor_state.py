@@ -39,7 +39,8 @@ def host_findings(host: Mapping[str, Any], everyone: Sequence[Mapping[str, Any]]
     """Everything of one host; C(everyone) are all of them."""
     facts = host.get("facts")
     if not facts:
-        yield seen("host_unreachable", host["name"], host.get("unreachable") or "no answer")
+        slug = "host_not_examined" if host.get("failure") and not host.get("unreachable") else "host_unreachable"
+        yield seen(slug, host["name"], host.get("unreachable") or host.get("failure") or "no answer")
         return
     yield from _docker(host["name"], facts)
     yield from _containers(host["name"], facts, everyone)
