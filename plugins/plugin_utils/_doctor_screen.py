@@ -30,7 +30,7 @@ def doctor_screen(report: Mapping[str, Any]) -> str:
     widest = max((len(name) for name in hosts), default=0)
     for host in report["hosts"]:
         mark = "ok" if host["healthy"] else "!!"
-        lines += wrap(f"{mark} {host['name']:{widest}}  {host['line']}", "", " " * (widest + 5))
+        lines += wrap(host["line"], f"{mark} {host['name']:{widest}}  ", " " * (widest + 5))
     for problem in report["problems"]:
         lines += wrap(problem, "not read: ", _INDENT)
     return "\n".join([*lines, "=" * WIDTH])

@@ -125,7 +125,7 @@ def status_screen(report: Mapping[str, Any]) -> str:
     widest = max((len(node["name"]) for node in report["nodes"]), default=0)
     for node in report["nodes"]:
         gone = ", not in Ray's cluster" if node["in_ray"] is False else ""
-        lines += wrap(f"{node['name']:{widest}}  {node['line']}{gone}", "", " " * (widest + 2))
+        lines += wrap(node["line"] + gone, f"{node['name']:{widest}}  ", " " * (widest + 2))
     return "\n".join([*lines, "=" * WIDTH])
 
 
