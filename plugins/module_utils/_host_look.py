@@ -31,8 +31,9 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._ray import PROBE_SC
 from ansible_collections.llmserve.vllm.plugins.module_utils._ray_text import classify_error
 
 _DOCKER_SECONDS = 15
-_RAY_SECONDS = 14
-_VERSION_SECONDS = 20
+# Generous, for a busy host: what is not known counts as another deployment for the lock file.
+_RAY_SECONDS = 30
+_VERSION_SECONDS = 60
 _GPU_KEYS = ("index", "name", "uuid", "memory_total_mib", "memory_used_mib", "mig_enabled")
 # Metadata only: importing vllm would take ten seconds and touch the GPU.
 _VERSIONS = """

@@ -42,7 +42,7 @@ def running_deployment(facts: Mapping[str, Any]) -> Dict[str, Any]:
     if engine is None:
         return {}
     versions = dict(facts.get("versions") or {})
-    versions["vllm"] = (facts.get("endpoint") or {}).get("version") or versions.get("vllm") or ""
+    versions["vllm"] = versions.get("vllm") or (facts.get("endpoint") or {}).get("version") or ""
     versions["driver"] = (facts.get("gpu") or {}).get("driver_version") or ""
     found: Dict[str, Any] = {
         "image": {"name": engine["image"], "id": engine["image_id"], "digest": engine.get("image_digest") or ""},

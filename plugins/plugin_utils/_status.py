@@ -101,7 +101,7 @@ def _engine(engine: Mapping[str, Any] | None, endpoint: Mapping[str, Any], now: 
 
 def _versions(head: Mapping[str, Any], endpoint: Mapping[str, Any]) -> dict[str, str]:
     versions = dict(head.get("versions") or {})
-    versions["vllm"] = endpoint.get("version") or versions.get("vllm") or ""
+    versions["vllm"] = versions.get("vllm") or endpoint.get("version") or ""
     versions["driver"] = (head.get("gpu") or {}).get("driver_version") or ""
     versions["docker"] = ((head.get("docker") or {}).get("server") or {}).get("version") or ""
     return {name: version for name, version in versions.items() if version}

@@ -374,12 +374,12 @@ def act(config: Dict[str, Any], action: str) -> bool:
     if action == START:
         return docker(config, 60, "start", config["engine"]) is not None
     if action == GROUP:
-        if docker(config, patience, "restart", "--time", stop, config["ray_head"]) is None:
+        if docker(config, patience, "restart", "-t", stop, config["ray_head"]) is None:
             return False
         deadline = time.monotonic() + config["ray_seconds"]
         while (ray_nodes(config) or 0) < config["nodes"] and time.monotonic() < deadline:
             time.sleep(5)
-    return docker(config, patience, "restart", "--time", stop, config["engine"]) is not None
+    return docker(config, patience, "restart", "-t", stop, config["engine"]) is not None
 
 
 def main(path: str) -> int:

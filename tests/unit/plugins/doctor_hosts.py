@@ -10,6 +10,10 @@ COMMIT = "b" * 40
 PATH = f"/var/lib/llmserve/huggingface/hub/models--acme--tiny/snapshots/{COMMIT}"
 
 
+def versions(vllm: str = "0.33.0") -> dict[str, str]:
+    return {"vllm": vllm, "ray": "2.56.1", "torch": "2.14.0", "nccl": "2.28.1", "python": "3.12.3"}
+
+
 def container(component: str, status: str = "running", **more: Any) -> dict[str, Any]:
     """One container; it runs for an hour."""
     return {
@@ -74,7 +78,7 @@ def facts(*containers: dict[str, Any], **more: Any) -> dict[str, Any]:
         "disks": [disk("/"), disk("/var/lib/docker", "/")],
         "docker": {"client": "/usr/bin/docker", "server": {"version": "28.3.0"}, "error": None},
         "containers": list(containers),
-        "versions": {"vllm": "0.33.0", "ray": "2.56.1", "torch": "2.14.0", "nccl": "2.28.1", "python": "3.12.3"},
+        "versions": versions(),
         "ray": None,
         "endpoint": None,
         "canary": None,

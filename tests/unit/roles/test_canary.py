@@ -270,7 +270,7 @@ def test_an_engine_that_hangs_is_restarted(tmp_path: Path) -> None:
     with serving(hanging()) as url:
         host = Host(tmp_path, url)
         state = host.run()
-    assert host.restarts() == ["restart --time 1 llmserve-vllm"]
+    assert host.restarts() == ["restart -t 1 llmserve-vllm"]
     assert (state["actions"][0]["what"], state["pending"]) == ("engine", None)
 
 
@@ -278,7 +278,7 @@ def test_ray_s_head_first_when_nodes_are_lost(tmp_path: Path) -> None:
     with serving(hanging()) as url:
         host = Host(tmp_path, url, nodes=1)
         host.run()
-    assert host.restarts() == ["restart --time 1 llmserve-ray-head", "restart --time 1 llmserve-vllm"]
+    assert host.restarts() == ["restart -t 1 llmserve-ray-head", "restart -t 1 llmserve-vllm"]
 
 
 def test_nothing_is_restarted_while_a_playbook_is_at_work(tmp_path: Path) -> None:

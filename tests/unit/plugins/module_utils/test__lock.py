@@ -14,7 +14,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._lock import (
     same,
     validate,
 )
-from ansible_collections.llmserve.vllm.tests.unit.plugins.doctor_hosts import COMMIT, PATH, container, endpoint, head
+from ansible_collections.llmserve.vllm.tests.unit.plugins.doctor_hosts import COMMIT, PATH, container, head, versions
 
 RUNNING = running_deployment(head()["facts"])
 
@@ -49,7 +49,7 @@ def test_time_and_speed_make_no_deployment_another_one() -> None:
 def test_the_difference_in_words() -> None:
     changed = head(
         containers=[container("ray_head"), container("vllm", image="vllm/vllm-openai:v0.34.0", image_id="sha256:2")],
-        endpoint=endpoint(version="0.34.0"),
+        versions=versions("0.34.0"),
     )["facts"]
     changed["containers"][1]["command"] = [
         PATH.replace("b" * 40, "c" * 40),

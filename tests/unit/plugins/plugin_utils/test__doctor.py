@@ -20,6 +20,7 @@ from ansible_collections.llmserve.vllm.tests.unit.plugins.doctor_hosts import (
     gpus,
     head,
     ray_node,
+    versions,
     worker,
 )
 
@@ -72,12 +73,13 @@ def test_a_stopped_engine_is_told_once() -> None:
 
 
 def test_how_containers_end() -> None:
-    for more, slug in (
+    ends: tuple[tuple[dict[str, Any], str], ...] = (
         ({"status": "exited", "exit_code": 1}, "container_ended"),
         ({"status": "restarting", "exit_code": 1}, "container_restarts"),
         ({"status": "running", "restarts": 5, "finished": NOW - 90, "started": NOW - 80}, "container_restarts"),
         ({"status": "exited", "exit_code": 137, "oom_killed": True}, "host_oom"),
-    ):
+    )
+    for more, slug in ends:
         assert (slug, ["node2"]) in causes(head(), worker(containers=[container("ray_worker", **more)]))
     # five deaths long ago are none of today's problems
     assert causes(head(), worker(containers=[container("ray_worker", restarts=5, finished=NOW - 3700)])) == []
@@ -156,7 +158,7 @@ def test_the_canary_and_the_lock_file() -> None:
     assert causes(head(canary={"verdict": "ok"}), worker()) == []
     lock = make(running_deployment(head()["facts"]), {}, "2026-11-21T09:00:00Z")
     assert causes(head(lock=lock), worker()) == []
-    found = report([head(lock=lock, endpoint=endpoint(version="0.34.0")), worker()])["findings"]
+    found = report([head(lock=lock, versions=versions("0.34.0")), worker(versions=versions("0.34.0"))])["findings"]
     assert [item["evidence"] for item in found] == ["vLLM: 0.34.0, was 0.33.0"]
 
 
@@ -194,7 +196,8 @@ def test_ages(seconds: float, words: str) -> None:
 
 
 def test_the_filters_refuse_what_is_none_of_theirs() -> None:
-    for wrong in ("x", [{"facts": {}}], None):
+    nonsense: tuple[Any, ...] = ("x", [{"facts": {}}], None)
+    for wrong in nonsense:
         with pytest.raises(AnsibleFilterError):
             doctor_report(wrong)
     with pytest.raises(AnsibleFilterError):

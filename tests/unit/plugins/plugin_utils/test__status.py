@@ -18,6 +18,7 @@ from ansible_collections.llmserve.vllm.tests.unit.plugins.doctor_hosts import (
     endpoint,
     head,
     ray_node,
+    versions,
     worker,
 )
 
@@ -50,7 +51,7 @@ node2  8 x H100 80GB HBM3, driver 580.95.05, llmserve-ray-worker up 1 h 0 min
 
 
 def test_what_differs_from_the_lock_file() -> None:
-    found = status_report([head(lock=LOCK, endpoint=endpoint(version="0.34.0")), worker()])
+    found = status_report([head(lock=LOCK, versions=versions("0.34.0")), worker()])
     assert found["lock"]["differences"] == ["vLLM: 0.34.0, was 0.33.0"]
     assert "vLLM: 0.34.0, was 0.33.0" in status_screen(found)
 
