@@ -28,6 +28,8 @@ _BEFORE = 300
 # Without an engine: how far to look back.
 _LOOK_BACK = 24 * 3600
 _SECONDS = 20
+# A log of months is not read from its beginning: that would take longer than there is time.
+_LINES = "20000"
 # Lines of the kernel log that may explain something; the rest is nobody's business.
 _KERNEL = re.compile(
     r"nvrm|xid|nvidia|nvlink|nvswitch|out of memory|oom[-_ ]|killed process|mce:|machine check|hardware error|"
@@ -67,7 +69,7 @@ def container_logs(
     found = {}
     for container in containers:
         since = log_since(container)
-        argv = [docker_cli, "logs", *(["--since", str(since)] if since else []), container["id"]]
+        argv = [docker_cli, "logs", "--tail", _LINES, *(["--since", str(since)] if since else []), container["id"]]
         found[str(container["name"])] = capture(argv, _SECONDS, most).text
     return found
 
@@ -77,7 +79,8 @@ def journal(since: int, most: int, capture: Capture) -> Texts:
     texts: Dict[str, str] = {}
     problems: List[str] = []
     units = [word for unit in UNITS for word in ("--unit", unit)]
-    base = ["journalctl", "--quiet", "--no-pager", "--output", "short-iso", "--since", "@{0}".format(since)]
+    base = ["journalctl", "--quiet", "--no-pager", "--output", "short-iso", "--lines", _LINES]
+    base += ["--since", "@{0}".format(since)]
     services = capture([*base, *units], _SECONDS, most)
     if services.rc == 0:
         texts["journal"] = services.text

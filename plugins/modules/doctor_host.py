@@ -156,7 +156,7 @@ facts:
           cluster's."
       type: dict
     texts: {description: Logs by name, type: dict}
-    problems: {description: What could not be read, in sentences, type: list, elements: str}
+    problems: {description: "What could not be read, in sentences", type: list, elements: str}
 """
 
 from typing import Any, Dict

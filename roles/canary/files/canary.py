@@ -373,13 +373,14 @@ def act(config: Dict[str, Any], action: str) -> bool:
     patience = config["stop_seconds"] + 60
     if action == START:
         return docker(config, 60, "start", config["engine"]) is not None
+    done = True
     if action == GROUP:
-        if docker(config, patience, "restart", "-t", stop, config["ray_head"]) is None:
-            return False
+        done = docker(config, patience, "restart", "-t", stop, config["ray_head"]) is not None
         deadline = time.monotonic() + config["ray_seconds"]
-        while (ray_nodes(config) or 0) < config["nodes"] and time.monotonic() < deadline:
+        while done and (ray_nodes(config) or 0) < config["nodes"] and time.monotonic() < deadline:
             time.sleep(5)
-    return docker(config, patience, "restart", "-t", stop, config["engine"]) is not None
+    # also when Ray's head could not be: it is not worse off then
+    return docker(config, patience, "restart", "-t", stop, config["engine"]) is not None and done
 
 
 def main(path: str) -> int:

@@ -78,8 +78,8 @@ def test_logs_of_containers_since_their_present_run() -> None:
 
     found = container_logs("docker", [of("vllm"), of("ray_head", restarts=2)], 99, capture)
     assert found == {
-        "llmserve-vllm": f"docker logs --since {NINE} vllm 99",
-        "llmserve-ray_head": f"docker logs --since {NINE - 10 * 86400} ray_head 99",
+        "llmserve-vllm": f"docker logs --tail 20000 --since {NINE} vllm 99",
+        "llmserve-ray_head": f"docker logs --tail 20000 --since {NINE - 10 * 86400} ray_head 99",
     }
 
 

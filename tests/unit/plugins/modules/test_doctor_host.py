@@ -34,7 +34,7 @@ case "$1 $2" in
 END
 ;;
 "image inspect") echo '["x@sha256:feed"]';;
-"logs --since") echo "the key is {KEY}, the token {TOKEN}, HF_TOKEN=hf_abcdefghijklmnopqrst";;
+"logs --tail") echo "the key is {KEY}, the token {TOKEN}, HF_TOKEN=hf_abcdefghijklmnopqrst";;
 "exec 4f1c")
   case "$*" in
   *importlib.metadata*) echo '{{"vllm": "0.33.0", "ray": "2.56.1"}}';;
