@@ -202,20 +202,10 @@ from ansible_collections.llmserve.vllm.plugins.module_utils import (
     _host_system,
     _probe,
 )
+from ansible_collections.llmserve.vllm.plugins.module_utils._quiet import Quiet
 
 # A file server that is dead answers never.
 _MODEL_SECONDS = 10
-
-
-class Quiet:
-    """The module for readers that warn: here every oddity is a fact to judge, and none is said twice."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.get_bin_path = module.get_bin_path
-        self.run_command = module.run_command
-
-    def warn(self, text: str) -> None:
-        """Say nothing."""
 
 
 def client_of(module: AnsibleModule) -> Optional[str]:

@@ -98,7 +98,7 @@ def test_check_mode_finds_nothing_to_do(sandbox: Operator, served: Run) -> None:
 
 def test_status_shows_what_runs(sandbox: Operator, served: Run) -> None:
     run = sandbox.playbook("status").ok()
-    for word in ("llmserve-ray-head", "llmserve-ray-worker", "llmserve-vllm", "2 nodes", "Answer"):
+    for word in ("llmserve: serving", "llmserve-ray-head up", "llmserve-ray-worker up", "2 nodes", "yes, one token in"):
         assert word in run.text, run.output
     assert run.changed == 0
 

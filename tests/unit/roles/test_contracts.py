@@ -92,3 +92,18 @@ def test_preflight_looks_at_the_ports_that_the_other_roles_open() -> None:
 def test_every_module_is_in_the_action_group() -> None:
     groups = load(ROOT / "meta/runtime.yml")["action_groups"]["llmserve"]
     assert sorted(groups) == sorted(path.stem for path in ROOT.glob("plugins/modules/*.py"))
+
+
+def test_who_holds_the_deployment_is_written_and_read_in_one_place() -> None:
+    files = {
+        role: load(ROOT / f"roles/{role}/vars/main.yml")[f"__{role}_hold_file"]
+        for role in ("canary", "deployment", "doctor")
+    }
+    assert len(set(files.values())) == 1
+
+
+def test_the_canary_restarts_the_containers_that_the_roles_make() -> None:
+    canary = load(ROOT / "roles/canary/vars/main.yml")["__canary_config"]
+    component = load(ROOT / "roles/vllm_serve/vars/main.yml")["__vllm_serve_component"]
+    assert canary["engine"] == "llmserve-vllm" and "'vllm' if __vllm_serve_is_head" in component
+    assert canary["ray_head"] == "llmserve-ray-head"
