@@ -219,4 +219,10 @@ CAUSES: Tuple[Cause, ...] = (
         ),
         source=_VLLM + "5613",
     ),
+    cause(
+        "other_rank_lost",
+        "The rank of another host was lost, so this one has ended, too: all of them start together.",
+        "Look at the host that is named: why its rank ended is in the log of its container.",
+        seen(CRASH - 2, r"llmserve rank guard: rank \d+ is lost", mild=True),
+    ),
 )
