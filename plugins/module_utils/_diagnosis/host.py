@@ -191,7 +191,8 @@ CAUSES: Tuple[Cause, ...] = (
         "nodes of the GPU's memory have no CPUs.",
         seen(
             NAMED,
-            r"numa_migrate_pages failed|setting (membind|interleave mask): Operation not permitted|libnuma: (Error|error)",
+            r"numa_migrate_pages failed|libnuma: (Error|error)",
+            r"setting (membind|interleave mask): Operation not permitted",
             r"numactl: .*(not permitted|invalid|out of range|not found)|<\d+> is invalid.*numactl|mbind: ",
             r"(numa|NUMA)\S* .*failed to bind|(numa|NUMA) binding failed|NUMA is not available",
         ),

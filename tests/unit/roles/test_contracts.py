@@ -83,9 +83,10 @@ def test_preflight_looks_at_the_ports_that_the_other_roles_open() -> None:
     assert preflight["preflight_ray_head_ports"] == {
         name: ray_head[name] for name in ("ray_head_port", "ray_head_client_port", "ray_head_dashboard_port")
     }
-    master = load(ROOT / "roles/vllm_serve/defaults/main.yml")["vllm_serve_master_port"]
+    vllm_serve = load(ROOT / "roles/vllm_serve/defaults/main.yml")
     assert preflight["preflight_mp_head_ports"] == {
-        "vllm_serve_master_port": f"{{{{ vllm_serve_master_port | default({master}) }}}}"
+        name: f"{{{{ {name} | default({vllm_serve[name]}) }}}}"
+        for name in ("vllm_serve_master_port", "vllm_serve_guard_port")
     }
 
 
