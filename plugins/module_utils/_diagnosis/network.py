@@ -221,8 +221,8 @@ CAUSES: Tuple[Cause, ...] = (
     ),
     cause(
         "other_rank_lost",
-        "The rank of another host was lost, so this one has ended, too: all of them start together.",
-        "Look at the host that is named: why its rank ended is in the log of its container.",
-        seen(CRASH - 2, r"llmserve rank guard: rank \d+ is lost", mild=True),
+        "A part of the deployment on another host was lost, so this one has ended, too, to start anew with it.",
+        "Look at the host that is named: why its part ended is in the log of its container.",
+        seen(CRASH - 2, r"llmserve group guard: .{1,80} is lost \(.*\): \S+ ends", mild=True),
     ),
 )

@@ -80,14 +80,12 @@ def test_preflight_looks_at_the_ports_that_the_other_roles_open() -> None:
     assert preflight["preflight_peer_ports"] == followed
     # Ports of workers are a range, and busy ones in it are skipped by Ray.
     assert preflight["preflight_node_ports"] == {k: v for k, v in ray_node.items() if not k.startswith("worker_")}
-    assert preflight["preflight_ray_head_ports"] == {
-        name: ray_head[name] for name in ("ray_head_port", "ray_head_client_port", "ray_head_dashboard_port")
-    }
-    vllm_serve = load(ROOT / "roles/vllm_serve/defaults/main.yml")
-    assert preflight["preflight_mp_head_ports"] == {
-        name: f"{{{{ {name} | default({vllm_serve[name]}) }}}}"
-        for name in ("vllm_serve_master_port", "vllm_serve_guard_port")
-    }
+    guard = {"llmserve_guard_port": load(ROOT / "roles/ray_node/defaults/main.yml")["ray_node_guard_port"]}
+    names = ("ray_head_port", "ray_head_client_port", "ray_head_dashboard_port")
+    assert preflight["preflight_ray_head_ports"] == {name: ray_head[name] for name in names} | guard
+    master = load(ROOT / "roles/vllm_serve/defaults/main.yml")["vllm_serve_master_port"]
+    followed = f"{{{{ vllm_serve_master_port | default({master}) }}}}"
+    assert preflight["preflight_mp_head_ports"] == {"vllm_serve_master_port": followed} | guard
 
 
 def test_every_module_is_in_the_action_group() -> None:

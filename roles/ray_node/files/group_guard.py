@@ -1,15 +1,20 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts vLLM's rank of this host and ends it when the rank of another host is lost, so that all start together anew.
+"""Starts one part of a deployment and ends it when a part on which it depends is lost, so that both start anew.
 
 vLLM's own multi-node mode never notices the death of an idle rank, and a rank that comes back alone is waited for in
-vain. Here the hosts hold a connection to the head, with a sign of life in both directions. What Docker or systemd then
-restarts finds the others again: ranks join the head of now, never one that is about to end.
+vain. On Ray the engine hangs for minutes when a node is lost, and workers for one when the head is. Here all parts hold
+a connection to the first one, with a sign of life in both directions. What Docker or systemd then restarts finds the
+others again: it joins the first one of now, never one that is about to end.
 
-Run with the Python beside vLLM and nothing else:
-    python3 rank_guard.py --group NAME --rank 0 --ranks 3 --at 10.0.0.1:29520 -- vllm serve ...
-    python3 rank_guard.py --group NAME --rank 1 --ranks 3 --at 10.0.0.1:29520 -- vllm serve ... --headless
+Run with the Python beside vLLM and nothing else. Ranks of vLLM, which all end when one of them is lost:
+    python3 group_guard.py --group NAME --name node1 --lead --at 10.0.0.1:29520 -- vllm serve ...
+    python3 group_guard.py --group NAME --name node2 --at 10.0.0.1:29520 -- vllm serve ... --headless
+Ray, whose head goes on without a worker, and whose engine does not:
+    python3 group_guard.py --group NAME --name node1 --lead --outlive --at 10.0.0.1:29520 -- ray start --head ...
+    python3 group_guard.py --group NAME --name node2 --at 10.0.0.1:29520 -- ray start --address ...
+    python3 group_guard.py --group NAME --name engine --needs-all --at 10.0.0.1:29520 -- vllm serve ...
 The group's name keeps two deployments apart; it is no secret, like all that ranks say to each other on their network.
 """
 
@@ -18,6 +23,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import selectors
 import signal
 import socket
@@ -26,7 +32,7 @@ import sys
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
-# sysexits' EX_TEMPFAIL: not this rank's own fault, to be tried again
+# sysexits' EX_TEMPFAIL: not its own fault, to be tried again
 LOST = 75
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 8.0
@@ -34,19 +40,26 @@ HELLO_SECONDS = 5.0
 GRACE_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 TELL_SECONDS = 15.0
+FIRST = "the first one"
 _TICK_SECONDS = 0.25
 _MOST_STRANGERS = 16
-_HELLO = "llmserve-rank"
+_HELLO = "llmserve-group"
 _WELCOME = b"+"
 _BEAT = b"."
+_SOMEBODY_LOST = b"!"
+_NAME = re.compile(r"[\w.:-]+")
 
 
 class Options(NamedTuple):
     """What the command line says."""
 
     group: str
-    rank: int
-    ranks: int
+    name: str
+    lead: bool
+    # the first one goes on when another is lost
+    outlive: bool
+    # another one ends when anybody is lost, and not only with the first
+    needs_all: bool
     at: Tuple[str, int]
     command: List[str]
 
@@ -54,10 +67,11 @@ class Options(NamedTuple):
 class Peer:
     """One connection: who is at the other end, and when it was last heard."""
 
-    def __init__(self, connection: socket.socket, now: float, rank: Optional[int] = None) -> None:
+    def __init__(self, connection: socket.socket, now: float, name: str = "") -> None:
         connection.setblocking(False)
         self.connection = connection
-        self.rank = rank
+        # empty for whoever has not said it yet
+        self.name = name
         self.heard = now
         self.said = b""
 
@@ -80,23 +94,23 @@ class Peer:
             self.connection.send(data)
 
 
-def hello(group: str, rank: int) -> bytes:
-    """What a rank says first."""
-    return "{0} {1} {2}\n".format(_HELLO, group, rank).encode()
+def hello(group: str, name: str) -> bytes:
+    """What a part says first."""
+    return "{0} {1} {2}\n".format(_HELLO, group, name).encode()
 
 
-def rank_of(said: bytes, group: str, ranks: int) -> Optional[int]:
-    """The rank that has said hello; None while the line is not whole. Raises ValueError for anybody else."""
+def name_of(said: bytes, group: str) -> str:
+    """The name of the part that has said hello; empty while the line is not whole. Raises ValueError for strangers."""
     if b"\n" not in said:
-        return None
-    word, name, rank = said.split(b"\n", 1)[0].decode("utf-8", "replace").split(" ")
-    if word != _HELLO or name != group or not 0 < int(rank) < ranks:
+        return ""
+    word, theirs, name = said.split(b"\n", 1)[0].decode("utf-8", "replace").split(" ")
+    if word != _HELLO or theirs != group or not _NAME.fullmatch(name):
         raise ValueError("not of this group")
-    return int(rank)
+    return name
 
 
 class Guard:
-    """The rank of this host and its ties to the others."""
+    """The part that runs here and its ties to the others."""
 
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
         self.options = options
@@ -108,11 +122,11 @@ class Guard:
         self.beaten = 0.0
 
     def start(self) -> None:
-        """Start vLLM, in a process group of its own."""
+        """Start it, in a process group of its own."""
         self.child = subprocess.Popen(self.options.command, start_new_session=True)
 
     def reap(self) -> Optional[int]:
-        """The exit code once vLLM has ended; others that were left to us as process 1 are buried on the way."""
+        """The exit code once it has ended; others that were left to us as process 1 are buried on the way."""
         while self.child is not None and self.ended is None:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -131,7 +145,7 @@ class Guard:
                 os.kill(self.child.pid, number)
 
     def stop_child(self) -> None:
-        """End vLLM with all that it has started. Its requests are lost already."""
+        """End it with all that it has started. Its requests are lost already."""
         for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
             if self.child is None or self.ended is not None:
                 break
@@ -153,8 +167,8 @@ class Guard:
         peer.connection.close()
 
     def lose(self, who: str, why: str) -> int:
-        """All connections end first: nobody may join a rank that is about to end."""
-        self.say("{0} is lost ({1}): this rank ends, so that all start together anew".format(who, why))
+        """All connections end first: nobody may join what is about to end."""
+        self.say("{0} is lost ({1}): {2} ends, to start anew together".format(who, why, self.options.name))
         for key in list(self.selector.get_map().values()):
             self.selector.unregister(key.fileobj)
             if isinstance(key.fileobj, socket.socket):
@@ -168,29 +182,39 @@ class Guard:
         if now - self.beaten >= BEAT_SECONDS:
             self.beaten = now
             for peer in self.peers.values():
-                if peer.rank is not None:
+                if peer.name:
                     peer.write(_BEAT)
 
     def silent(self, now: float) -> Optional[Peer]:
         """Somebody known who has not been heard for too long."""
         quiet = (peer for peer in self.peers.values() if now - peer.heard > SILENT_SECONDS)
-        return next((peer for peer in quiet if peer.rank is not None), None)
+        return next((peer for peer in quiet if peer.name), None)
 
 
 def lead(guard: Guard) -> int:
-    """Rank 0: the others join while vLLM starts, and are missed when they go."""
+    """The first part: the others join while it starts, and are missed when they go."""
     server = socket.create_server(guard.options.at, backlog=64)
     server.setblocking(False)
     guard.selector.register(server, selectors.EVENT_READ)
     guard.start()
     while guard.reap() is None:
-        found = _look(guard, server)
-        if found:
-            return guard.lose(*found)
+        lost = _look(guard, server)
+        if lost and not guard.options.outlive:
+            return guard.lose(lost[0].name, lost[1])
+        if lost:
+            _go_on(guard, *lost)
     return guard.ended or 0
 
 
-def _look(guard: Guard, server: socket.socket) -> Optional[Tuple[str, str]]:
+def _go_on(guard: Guard, lost: Peer, why: str) -> None:
+    guard.say("{0} is lost ({1})".format(lost.name, why))
+    guard.drop(lost)
+    for peer in guard.peers.values():
+        if peer.name:
+            peer.write(_SOMEBODY_LOST)
+
+
+def _look(guard: Guard, server: socket.socket) -> Optional[Tuple[Peer, str]]:
     """One round of whatever has come; who is lost and why."""
     ready = [key.fileobj for key, _events in guard.selector.select(_TICK_SECONDS)]
     now = time.monotonic()
@@ -201,97 +225,103 @@ def _look(guard: Guard, server: socket.socket) -> Optional[Tuple[str, str]]:
         if peer is None:
             continue
         alive = peer.read(now)
-        if peer.rank is None:
+        if not peer.name:
             _admit(guard, peer, alive)
         elif not alive:
-            return _name(peer), "its connection has ended"
+            return peer, "its connection has ended"
     guard.beat(now)
     _dismiss(guard, now)
     silent = guard.silent(now)
-    return (_name(silent), "no sign of life for {0:.0f} s".format(now - silent.heard)) if silent else _twice(guard)
+    return (silent, _silence(silent, now)) if silent else _twice(guard)
+
+
+def _silence(peer: Peer, now: float) -> str:
+    return "no sign of life for {0:.0f} s".format(now - peer.heard)
 
 
 def _accept(guard: Guard, server: socket.socket, now: float) -> None:
     with contextlib.suppress(OSError):
         connection, _address = server.accept()
-        if sum(peer.rank is None for peer in guard.peers.values()) >= _MOST_STRANGERS:
+        if sum(not peer.name for peer in guard.peers.values()) >= _MOST_STRANGERS:
             connection.close()
         else:
             guard.keep(Peer(connection, now))
 
 
 def _admit(guard: Guard, peer: Peer, alive: bool) -> None:
-    """A rank that has said hello belongs to us from now on; whoever is none is not missed."""
+    """A part that has said hello belongs to us from now on; whoever is none is not missed."""
     try:
-        peer.rank = rank_of(peer.said, guard.options.group, guard.options.ranks)
+        peer.name = name_of(peer.said, guard.options.group)
     except ValueError:
         alive = False
     if not alive:
         guard.drop(peer)
-    elif peer.rank is not None:
+    elif peer.name:
         peer.write(_WELCOME)
-        guard.say("{0} has joined".format(_name(peer)))
+        guard.say("{0} has joined".format(peer.name))
 
 
 def _dismiss(guard: Guard, now: float) -> None:
-    for peer in [peer for peer in guard.peers.values() if peer.rank is None and now - peer.heard > HELLO_SECONDS]:
+    for peer in [peer for peer in guard.peers.values() if not peer.name and now - peer.heard > HELLO_SECONDS]:
         guard.drop(peer)
 
 
-def _twice(guard: Guard) -> Optional[Tuple[str, str]]:
-    """A rank that joins again has ended without a word."""
-    known = [peer.rank for peer in guard.peers.values() if peer.rank is not None]
-    again = [rank for rank in known if known.count(rank) > 1]
-    return ("rank {0}".format(again[0]), "it has started anew") if again else None
-
-
-def _name(peer: Peer) -> str:
-    return "rank {0}".format(peer.rank)
+def _twice(guard: Guard) -> Optional[Tuple[Peer, str]]:
+    """A part that joins again has ended without a word; the older connection is the one that is lost."""
+    known: Dict[str, Peer] = {}
+    for peer in guard.peers.values():
+        if peer.name and peer.name in known:
+            return known[peer.name], "it has started anew"
+        known[peer.name] = peer
+    return None
 
 
 def follow(guard: Guard) -> int:
-    """Any other rank: vLLM starts once the head of now has been found, and ends with it."""
+    """Any other part: it starts once the first one of now has been found, and ends with it."""
     peer = join(guard)
     guard.keep(peer)
     guard.start()
     while guard.reap() is None:
         ready = guard.selector.select(_TICK_SECONDS)
         now = time.monotonic()
+        peer.said = b""
         if ready and not peer.read(now):
-            return guard.lose("rank 0", "its connection has ended")
+            return guard.lose(FIRST, "its connection has ended")
+        if guard.options.needs_all and _SOMEBODY_LOST in peer.said:
+            return guard.lose("a node", "the first one has said so")
         guard.beat(now)
         if guard.silent(now):
-            return guard.lose("rank 0", "no sign of life for {0:.0f} s".format(now - peer.heard))
+            return guard.lose(FIRST, _silence(peer, now))
     return guard.ended or 0
 
 
 def join(guard: Guard) -> Peer:
-    """The connection to the head, waited for as long as it takes: somebody may have stopped it on purpose."""
+    """The connection to the first one, waited for as long as it takes: somebody may have stopped it on purpose."""
     began = told = time.monotonic()
     place = "{0}:{1}".format(*guard.options.at)
     while True:
         connection, error = _knock(guard.options)
         if connection is not None:
-            guard.say("joined rank 0 at {0}".format(place))
-            return Peer(connection, time.monotonic(), rank=0)
+            guard.say("{0} has found the first one at {1}".format(guard.options.name, place))
+            return Peer(connection, time.monotonic(), FIRST)
         now = time.monotonic()
         if now - told >= TELL_SECONDS:
             told = now
-            guard.say("waiting for rank 0 at {0} for {1:.0f} s: {2}".format(place, now - began, error))
+            guard.say("waiting for the first one at {0} for {1:.0f} s: {2}".format(place, now - began, error))
         time.sleep(RETRY_SECONDS)
 
 
 def _knock(options: Options) -> Tuple[Optional[socket.socket], str]:
-    """A connection over which the head has said welcome, or why there is none."""
+    """A connection over which the first one has said welcome, or why there is none."""
     try:
         connection = socket.create_connection(options.at, timeout=HELLO_SECONDS)
     except OSError as exc:
         return None, str(exc) or type(exc).__name__
     try:
-        connection.sendall(hello(options.group, options.rank))
+        connection.sendall(hello(options.group, options.name))
         if connection.recv(1) == _WELCOME:
             return connection, ""
-        error = "it does not take this rank for one of its own"
+        error = "it does not take us for one of its own"
     except OSError as exc:
         error = str(exc) or type(exc).__name__
     connection.close()
@@ -300,24 +330,28 @@ def _knock(options: Options) -> Tuple[Optional[socket.socket], str]:
 
 def parse(arguments: List[str]) -> Options:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Start vLLM's rank of this host, and end it with the others.")
+    parser = argparse.ArgumentParser(description="Start one part of a deployment, and end it with those it depends on.")
     parser.add_argument("--group", required=True, help="name of the deployment")
-    parser.add_argument("--rank", type=int, required=True, help="0 is the head")
-    parser.add_argument("--ranks", type=int, required=True, help="how many there are")
-    parser.add_argument("--at", required=True, help="ADDRESS:PORT where the head hears the others")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- and what starts the rank")
+    parser.add_argument("--name", required=True, help="name of this part, another one for each")
+    parser.add_argument("--lead", action="store_true", help="this is the first part, which the others join")
+    parser.add_argument("--outlive", action="store_true", help="with --lead: go on when another one is lost")
+    parser.add_argument("--needs-all", action="store_true", help="without --lead: end when anybody is lost")
+    parser.add_argument("--at", required=True, help="ADDRESS:PORT where the first one hears the others")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- and what to start")
     found = parser.parse_args(arguments)
     address, _colon, port = found.at.rpartition(":")
     command = found.command[1:] if found.command[:1] == ["--"] else found.command
     if not command:
         parser.error("a command to start is missing")
-    return Options(found.group, found.rank, found.ranks, (address, int(port)), command)
+    if not _NAME.fullmatch(found.name):
+        parser.error("--name is one word of letters, digits, dots and dashes")
+    return Options(found.group, found.name, found.lead, found.outlive, found.needs_all, (address, int(port)), command)
 
 
 def main(arguments: List[str]) -> int:
-    """Guard the rank until it ends; its exit code, or LOST where another one is the reason."""
+    """Guard it until it ends; its exit code, or LOST where another one is the reason."""
     options = parse(arguments)
-    guard = Guard(options, lambda text: print("llmserve rank guard: " + text, flush=True))
+    guard = Guard(options, lambda text: print("llmserve group guard: " + text, flush=True))
 
     def pass_on(number: int, _frame: object) -> None:
         if guard.child is None:
@@ -326,7 +360,7 @@ def main(arguments: List[str]) -> int:
 
     signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGINT, pass_on)
-    return (follow if options.rank else lead)(guard)
+    return (lead if options.lead else follow)(guard)
 
 
 if __name__ == "__main__":
