@@ -12,7 +12,7 @@ Run with the Python beside vLLM and nothing else. Ranks of vLLM, which all end w
     python3 group_guard.py --group NAME --name node1 --lead --at 10.0.0.1:29520 -- vllm serve ...
     python3 group_guard.py --group NAME --name node2 --at 10.0.0.1:29520 -- vllm serve ... --headless
 Ray, whose head goes on without a worker, and whose engine does not:
-    python3 group_guard.py --group NAME --name node1 --lead --outlive --at 10.0.0.1:29520 -- ray start --head ...
+    python3 group_guard.py --group NAME --name node1 --lead --outlive --at 10.0.0.1:29520 --after 10.0.0.1:6380 -- ray ...
     python3 group_guard.py --group NAME --name node2 --at 10.0.0.1:29520 -- ray start --address ...
     python3 group_guard.py --group NAME --name engine --needs-all --at 10.0.0.1:29520 -- vllm serve ...
 The group's name keeps two deployments apart; it is no secret, like all that ranks say to each other on their network.
@@ -61,6 +61,8 @@ class Options(NamedTuple):
     # another one ends when anybody is lost, and not only with the first
     needs_all: bool
     at: Tuple[str, int]
+    # the first one lets nobody join before something listens there
+    after: Optional[Tuple[str, int]]
     command: List[str]
 
 
@@ -192,18 +194,29 @@ class Guard:
 
 
 def lead(guard: Guard) -> int:
-    """The first part: the others join while it starts, and are missed when they go."""
-    server = socket.create_server(guard.options.at, backlog=64)
-    server.setblocking(False)
-    guard.selector.register(server, selectors.EVENT_READ)
+    """The first part: the others join while it starts, or after it, and are missed when they go."""
+    server: Optional[socket.socket] = None
     guard.start()
     while guard.reap() is None:
+        if server is None and _is_up(guard.options.after):
+            server = socket.create_server(guard.options.at, backlog=64)
+            server.setblocking(False)
+            guard.selector.register(server, selectors.EVENT_READ)
         lost = _look(guard, server)
         if lost and not guard.options.outlive:
             return guard.lose(lost[0].name, lost[1])
         if lost:
             _go_on(guard, *lost)
     return guard.ended or 0
+
+
+def _is_up(place: Optional[Tuple[str, int]]) -> bool:
+    try:
+        if place:
+            socket.create_connection(place, timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _go_on(guard: Guard, lost: Peer, why: str) -> None:
@@ -214,11 +227,11 @@ def _go_on(guard: Guard, lost: Peer, why: str) -> None:
             peer.write(_SOMEBODY_LOST)
 
 
-def _look(guard: Guard, server: socket.socket) -> Optional[Tuple[Peer, str]]:
+def _look(guard: Guard, server: Optional[socket.socket]) -> Optional[Tuple[Peer, str]]:
     """One round of whatever has come; who is lost and why."""
     ready = [key.fileobj for key, _events in guard.selector.select(_TICK_SECONDS)]
     now = time.monotonic()
-    if server in ready:
+    if server is not None and server in ready:
         _accept(guard, server, now)
     for connection in ready:
         peer = guard.peers.get(connection) if isinstance(connection, socket.socket) else None
@@ -337,15 +350,25 @@ def parse(arguments: List[str]) -> Options:
     parser.add_argument("--outlive", action="store_true", help="with --lead: go on when another one is lost")
     parser.add_argument("--needs-all", action="store_true", help="without --lead: end when anybody is lost")
     parser.add_argument("--at", required=True, help="ADDRESS:PORT where the first one hears the others")
+    parser.add_argument(
+        "--after", default="", help="with --lead: ADDRESS:PORT that has to be open before others may join"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- and what to start")
     found = parser.parse_args(arguments)
-    address, _colon, port = found.at.rpartition(":")
     command = found.command[1:] if found.command[:1] == ["--"] else found.command
     if not command:
         parser.error("a command to start is missing")
     if not _NAME.fullmatch(found.name):
         parser.error("--name is one word of letters, digits, dots and dashes")
-    return Options(found.group, found.name, found.lead, found.outlive, found.needs_all, (address, int(port)), command)
+    after = _place(found.after) if found.after else None
+    return Options(
+        found.group, found.name, found.lead, found.outlive, found.needs_all, _place(found.at), after, command
+    )
+
+
+def _place(text: str) -> Tuple[str, int]:
+    address, _colon, port = text.rpartition(":")
+    return address, int(port)
 
 
 def main(arguments: List[str]) -> int:

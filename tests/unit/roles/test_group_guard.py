@@ -171,6 +171,18 @@ def test_a_rank_waits_for_the_first_before_it_starts(group: Group) -> None:
     assert f"b has found the first one at 127.0.0.1:{group.port}" in group.log("b")
 
 
+def test_nobody_joins_before_the_first_is_ready_for_it(group: Group) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    group.start("a", "--outlive", "--after", f"127.0.0.1:{port}")
+    group.start("b")
+    time.sleep(2)
+    assert group.engines("a")
+    assert group.engines("b") == []
+    with socket.create_server(("127.0.0.1", port)):
+        soon(lambda: group.engines("b"))
+
+
 def test_a_restarted_rank_finds_the_restarted_first(group: Group) -> None:
     head, rank = together(group)
     head.kill()
