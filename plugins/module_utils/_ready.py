@@ -106,6 +106,10 @@ def read_progress(log: str) -> Progress:
     return Progress("start", "starting", {})
 
 
+# How a server looks that was stopped: not why.
+_ENDS_WITHOUT_CAUSE = {"engine_killed", "stopped_by_signal", "unclassified_error"}
+
+
 def explain_death(log: str, state: Optional[ContainerState]) -> List[Dict[str, Any]]:
     """The diagnosis of a dead server: its log, and what Docker knows about its end."""
     findings = diagnose(log)
@@ -114,6 +118,8 @@ def explain_death(log: str, state: Optional[ContainerState]) -> List[Dict[str, A
     causes = [finding["cause"] for finding in findings]
     if state.oom_killed and "host_oom" not in causes:
         findings.insert(0, finding("host_oom", "Docker says OOMKilled=true"))
+    elif state.stopped and set(causes) <= _ENDS_WITHOUT_CAUSE:
+        findings.insert(0, finding("stopped_by_signal", "Docker says that it was told to stop the container"))
     elif not findings and state.exit_code in (137, 143):
         slug = "engine_killed" if state.exit_code == 137 else "stopped_by_signal"
         findings.append(finding(slug, "Docker says exit code {0}".format(state.exit_code)))

@@ -14,6 +14,7 @@ from typing import Any, Dict, Optional
 from ansible_collections.llmserve.vllm.plugins.module_utils._container import (
     ContainerError,
     ContainerState,
+    at_its_end,
     down_reason,
     inspect,
     last_lines,
@@ -111,7 +112,8 @@ class ReadyWatch:
         """Diagnosis and end of the log of a server that failed, or that did not come up in time."""
         log = self._log(DIAGNOSIS_LINES)
         died = look.facts.get("reason_kind") == "died"
-        findings = explain_death(log, self.state if died else None)
+        state = at_its_end(self.params["docker_cli"], self.state) if died and self.state else None
+        findings = explain_death(log, state)
         reason = look.sentence.rstrip(".") + "."
         if status == TIMEOUT:
             reason = "the model has not answered within {0}; last seen: {1}".format(

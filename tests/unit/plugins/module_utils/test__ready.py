@@ -78,6 +78,16 @@ def test_docker_knows_how_it_ended(state: ContainerState | None, causes: list[st
     assert [item["cause"] for item in explain_death("", state)] == causes
 
 
+def test_a_container_that_somebody_stopped_is_told_from_one_that_was_killed() -> None:
+    stopped = ContainerState(True, "exited", exit_code=137, stopped=True)
+    assert [item["cause"] for item in explain_death("", stopped)] == ["stopped_by_signal"]
+    interrupted = "KeyboardInterrupt: terminated\n"
+    assert explain_death(interrupted, stopped)[0]["evidence"].startswith("Docker says that it was told to stop")
+    # what the log knows explains why somebody did
+    log = "vllm: error: unrecognized arguments: --x\n"
+    assert [item["cause"] for item in explain_death(log, stopped)] == ["unknown_flag"]
+
+
 @pytest.mark.parametrize(
     ("error", "final"),
     [

@@ -92,6 +92,8 @@ def test_a_key_from_a_file_is_as_secret(docker: FakeDocker, url: str, tmp_path: 
     assert KEY not in str(result)
     missing = wait(docker, url, api_key_file=str(tmp_path / "absent"))
     assert missing["msg"].startswith("Cannot ask")
+    (tmp_path / "empty").write_text("\n")
+    assert "the key in" in wait(docker, url, api_key_file=str(tmp_path / "empty"))["msg"]
 
 
 def test_a_wrong_name_ends_the_wait(docker: FakeDocker, url: str, wait: Run) -> None:
@@ -128,6 +130,14 @@ def test_the_diagnosis_is_in_the_message(docker: FakeDocker, wait: Run) -> None:
     assert "error: unrecognized arguments: --tensor-paralel-size 2" in result["msg"]
     assert KEY not in str(result)
     assert any("--since 2026-11-21T09:00:00Z" in call for call in docker.calls())
+
+
+def test_how_it_died_is_known_after_docker_has_restarted_it(docker: FakeDocker, wait: Run) -> None:
+    docker.states(state(restarts=1))
+    docker.events("start <no value>", "die 137", "start <no value>")
+    result = wait(docker, restarts_before=0)
+    assert result["diagnosis"][0]["cause"] == "engine_killed"
+    assert "Docker says exit code 137" in result["msg"]
 
 
 def test_the_log_of_the_run_that_died_is_read(docker: FakeDocker, wait: Run) -> None:
