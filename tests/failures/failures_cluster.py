@@ -25,7 +25,11 @@ _RAY_VERSION = "/usr/local/lib/python3.11/dist-packages/ray/_version.py"
 _STAGES = {"vllm_serve_plan": {"engine_args": {"pipeline_parallel_size": 2}}}
 _STOP_WORKER = "docker stop -t 5 llmserve-ray-worker"
 _START_WORKER = "docker start llmserve-ray-worker"
-_ABSENT = "while true; do sleep 1; done"
+# The first rank is started as the role does it.
+_ABSENT_OR_GUARDED = (
+    "{{ 'while true; do sleep 1; done' if inventory_hostname == 'node2' else "
+    "'exec ' ~ __vllm_serve_guard ~ ' vllm serve \"$@\"' }}"
+)
 _HERE = 'exec vllm serve "$@"'
 
 ON_RAY = (
@@ -123,12 +127,7 @@ ON_RANKS = (
         ("has not answered within",),
         way=RANKS,
         variables={
-            "__vllm_serve_entrypoint": [
-                "/bin/sh",
-                "-c",
-                "{{ '" + _ABSENT + "' if inventory_hostname == 'node2' else '" + _HERE + "' }}",
-                "vllm-serve",
-            ],
+            "__vllm_serve_entrypoint": ["/bin/sh", "-c", _ABSENT_OR_GUARDED, "vllm-serve"],
             "vllm_serve_ready_timeout": 45,
         },
         since=START,
