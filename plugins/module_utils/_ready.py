@@ -66,6 +66,11 @@ _STAGES: Tuple[Tuple[Pattern[str], Callable[[Any], Progress]], ...] = (
         _line("placement_group", "waiting {0} s for a Ray placement group: GPUs are missing or busy", waited=1),
     ),
     (
+        # a part that starts nothing before it has found the head
+        re.compile(r"llmserve group guard: (waiting for the first one at \S+) for (\d+) s"),
+        _line("head", "{0} for {1} s: its container has to run there", waited=2),
+    ),
+    (
         re.compile(r"Fetching \d+ files:.*?" + _COUNTER),
         _bar("download", "downloading the model: {0} of {1} files ({2} %)"),
     ),

@@ -34,6 +34,8 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "vllm_logs"
         ("(EngineCore pid=1) INFO 11-21 01:46:58 [ray_utils.py:467] Waiting for creating a placement group of specs "
          "for 70 seconds. specs=[{'GPU': 1.0}]", "placement_group",
          "waiting 70 s for a Ray placement group: GPUs are missing or busy"),
+        ("llmserve group guard: waiting for the first one at 10.0.0.1:29520 for 30 s: timed out", "head",
+         "waiting for the first one at 10.0.0.1:29520 for 30 s: its container has to run there"),
         ("(Worker pid=1) INFO 11-21 [x.py:1] Loading weights took 31.46 seconds", "load", "weights loaded in 31.46 s"),
         ("Model loading took 14.99 GiB memory and 31.46 seconds", "load",
          "weights loaded: 14.99 GiB per GPU in 31.46 s"),
