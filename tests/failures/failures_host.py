@@ -173,13 +173,14 @@ PROCESSES = (
     Failure(
         "stalled_while_starting",
         f"SIGSTOP to the engine core while it starts, with {_PATIENCE} s for the start",
-        ("has not answered within",),
+        ("has not answered within", "nothing new in its log"),
         variables={"vllm_serve_ready_timeout": _PATIENCE},
         strike=LOADING + STRUCK + "kill -STOP $core",
         # a process that is stopped does not hear that it is to end
         undo=f"pkill -KILL -f 'VLLM::Engine[C]ore'; docker rm -f {CONTAINER}",
         since=STRIKE,
-        late="nothing but the time for the start ends a start that stands still",
+        hint="nothing new in its log",
+        late="a compiler says nothing for minutes, too: it tells of the silence, and ends when the time is over",
     ),
     Failure(
         "not_ready_in_time",
