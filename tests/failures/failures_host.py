@@ -177,7 +177,7 @@ PROCESSES = (
         variables={"vllm_serve_ready_timeout": _PATIENCE},
         strike=LOADING + STRUCK + "kill -STOP $core",
         # a process that is stopped does not hear that it is to end
-        undo=f"pkill -KILL -f 'VLLM::Engine[C]ore'; docker rm -f {CONTAINER}",
+        undo=f"pkill -KILL -f 'Engine[C]ore'; docker rm -f {CONTAINER}",
         since=STRIKE,
         hint="nothing new in its log",
         late="a compiler says nothing for minutes, too: it tells of the silence, and ends when the time is over",

@@ -90,7 +90,7 @@ def loop(condition: str) -> str:
 
 STRUCK = "date +%s.%N; "
 # The brackets keep pgrep from finding the shell that runs it.
-CORE = "pgrep -f 'VLLM::Engine[C]ore' | head -1"
+CORE = "pgrep -f 'Engine[C]ore' | head -1"
 LOADING = loop(f'core=$({CORE}); [ "$core" ]')
 
 

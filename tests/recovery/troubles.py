@@ -14,10 +14,10 @@ HEAD, WORKER = "node1", "node2"
 
 # Said before it happens, and only when there is something to strike.
 _STRUCK = "date +%s.%N && "
-_CORE = "$(pgrep -f 'VLLM::Engine[C]ore' | head -1)"
+_CORE = "$(pgrep -f 'Engine[C]ore' | head -1)"
 # What runs on the second node, whichever executor it belongs to.
 _REMOTE = "$(docker ps --format '{{.Names}}' | grep -E '^llmserve-(ray-worker|vllm-headless)$')"
-_RANK = "RayWorkerPro[c]|VLLM::W[o]rker"
+_RANK = "Worke[r]"
 _NFT = "nft add table inet fault && nft add chain inet fault {0} '{{ type filter hook {0} priority -5; }}' && "
 _APART = (
     _NFT.format("input") + _NFT.format("output") + "nft add rule inet fault input ip saddr 10.89.77.11 drop && "

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.catalogue import SLUGS
 from ansible_collections.llmserve.vllm.tests import failure_tables
 from ansible_collections.llmserve.vllm.tests.failures.failures import BY_NAME, FAILURES
-from ansible_collections.llmserve.vllm.tests.failures.fault import SERVING, STRIKE, Failure
+from ansible_collections.llmserve.vllm.tests.failures.fault import HOME, LLAMA, SERVING, STRIKE, Failure
 from ansible_collections.llmserve.vllm.tests.failures.measure import RESULTS, Message, judge, names_it, problem
 from ansible_collections.llmserve.vllm.tests.generated_page import rendered
 from ansible_collections.llmserve.vllm.tests.measuring import (
@@ -25,6 +27,7 @@ from ansible_collections.llmserve.vllm.tests.measuring import (
     read_time,
     shown_json,
 )
+from ansible_collections.llmserve.vllm.tests.recovery.troubles import TROUBLES
 
 ANY = Failure("any", "something fails", ("the port", "8000"), "port_in_use")
 GOOD = Message(105.5, "llmserve.vllm.vllm_ready", "The port 8000 is taken.", "port_in_use")
@@ -44,6 +47,56 @@ def test_each_failure_has_a_name_of_its_own_and_a_cause_that_is_known() -> None:
         assert bool(failure.strike) is (failure.since == STRIKE) or failure.name == "memory_limit", failure.name
         # what was done is undone, but for what a run of the role does again
         assert not failure.do or failure.undo, failure.name
+
+
+def scripts() -> Iterator[str]:
+    for failure in FAILURES:
+        yield from (failure.do, failure.undo, failure.peer_do, failure.peer_undo, failure.strike)
+    for trouble in TROUBLES:
+        yield from (trouble.strike, trouble.heal)
+
+
+def test_each_script_is_one_for_bash() -> None:
+    for script in filter(None, scripts()):
+        done = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), script
+
+
+SPOILT = {
+    "config_missing": "config.json",
+    "config_corrupt": "config.json",
+    "unknown_architecture": "config.json",
+    "kv_cache_too_small": "config.json",
+    "shard_missing": "model-00001-of-00002.safetensors",
+    "shard_corrupt": "model-00001-of-00002.safetensors",
+    "shard_truncated": "model-00001-of-00002.safetensors",
+    "shard_header_truncated": "model-00001-of-00002.safetensors",
+    "tokenizer_missing": "tokenizer.json",
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_copy_of_the_model_is_spoilt_and_the_model_is_not(name: str, tmp_path: Path) -> None:
+    original = tmp_path / "hub" / f"models--{LLAMA}" / "snapshots" / ("a" * 40)
+    original.mkdir(parents=True)
+    config = json.dumps({"architectures": ["LlamaForCausalLM"], "max_position_embeddings": 4096, "x": "y" * 200})
+    (original / "config.json").write_text(config)
+    (original / "tokenizer.json").write_text("{}")
+    for number in (1, 2):
+        (original / f"model-0000{number}-of-00002.safetensors").write_bytes(bytes(4000))
+    before = {path.name: path.read_bytes() for path in original.iterdir()}
+    failure = BY_NAME[name]
+    folder = Path(str(failure.variables["vllm_serve_model_path"]).replace(HOME, str(tmp_path)))
+
+    def run(script: str) -> None:
+        subprocess.run(["bash", "-c", script.replace(HOME, str(tmp_path))], check=True)
+
+    run(failure.do)
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {file for file in before if after.get(file) != before[file]} == {SPOILT[name]}
+    assert {path.name: path.read_bytes() for path in original.iterdir()} == before
+    run(failure.undo)
+    assert not folder.exists()
 
 
 def test_what_is_measured_is_about_failures_that_there_are() -> None:
