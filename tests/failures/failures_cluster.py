@@ -81,13 +81,15 @@ ON_RAY = (
     ),
     Failure(
         "ray_not_running",
-        "the head of Ray has stopped",
-        ("Ray",),
-        "ray_unreachable",
-        RAY,
+        "the head of Ray has stopped; the engine waits for it, 45 s at most",
+        ("waiting for the first one at 10.89.77.11",),
+        way=RAY,
         do="docker stop -t 5 llmserve-ray-head",
         undo="docker start llmserve-ray-head",
-        variables=_STAGES,
+        variables={**_STAGES, "vllm_serve_ready_timeout": 45},
+        since=START,
+        hint="waiting for the first one at",
+        late="the head may still come: it says what it waits for, and ends when the time for the start is over",
     ),
 )
 
