@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit sanity browser download molecule e2e docs build clean purge
+.PHONY: help demo serve test lint unit sanity browser download molecule e2e failures recovery docs build clean purge
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9_]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,8 @@ lint: .venv/.test ## ruff, mypy, ansible-lint, generated docs up to date
 	python tests/diagnosis_tables.py --check
 	python tests/engine_tables.py --check
 	python tests/profile_tables.py --check
+	python tests/failure_tables.py --check
+	python tests/recovery_tables.py --check
 
 unit: .venv/.test ## Unit tests of plugins and roles' contracts
 	pytest tests/unit
@@ -56,6 +58,12 @@ molecule: .venv/.test ## Every role by itself, on a sandbox of its own
 e2e: .venv/.test ## The whole way: sandbox, serve, faults, reboots, stop
 	pytest tests/e2e -v
 
+failures: .venv/.test ## Provoke failures of the engine, and measure what is said of them when
+	python tests/failures/run.py; rc=$$?; python tests/failure_tables.py && exit $$rc
+
+recovery: .venv/.test ## Break a serving sandbox, and measure when it serves again
+	python tests/recovery/run.py; rc=$$?; python tests/recovery_tables.py && exit $$rc
+
 docs: .venv/.test ## Write the generated parts of the READMEs and docs
 	python tests/docs.py
 	python tests/planner_tables.py
@@ -63,6 +71,8 @@ docs: .venv/.test ## Write the generated parts of the READMEs and docs
 	python tests/diagnosis_tables.py
 	python tests/engine_tables.py
 	python tests/profile_tables.py
+	python tests/failure_tables.py
+	python tests/recovery_tables.py
 
 build: .venv/.test ## Build the collection's archive
 	ansible-galaxy collection build --force

@@ -46,6 +46,8 @@ class ContainerState(NamedTuple):
     started_at: str = ""
     created: str = ""
     id: str = ""
+    # whether Docker was told to stop it
+    stopped: bool = False
 
     @property
     def running(self) -> bool:
@@ -113,6 +115,26 @@ def _docker_problem(docker_cli: str, name: str, done: CliResult) -> str:
         mend = "Run the command by hand on this host."
     return "`{0} inspect {1}` failed with rc {2}: {3}. {4}".format(
         docker_cli, name, done.rc, done.stderr.strip()[-500:] or "no message", mend
+    )
+
+
+def at_its_end(docker_cli: str, state: ContainerState, run: Runner = run_cli) -> ContainerState:
+    """The state with what Docker's events know of the container's last end, which a restart has wiped out."""
+    if not state.id or not state.created:
+        return state
+    argv = [docker_cli, "events", "--since", state.created, "--until", "0s", "--filter", "container=" + state.id]
+    done = run([*argv, "--format", "{{.Action}} {{.Actor.Attributes.exitCode}}"], 30)
+    events = [line.split() for line in done.stdout.splitlines() if line.strip()] if done.rc == 0 else []
+    ends = [number for number, event in enumerate(events) if event[0] == "die"]
+    if not ends:
+        return state
+    begin = ends[-2] + 1 if len(ends) > 1 else 0
+    code = events[ends[-1]][-1]
+    return state._replace(
+        exit_code=int(code) if code.isdigit() else state.exit_code,
+        # `docker stop` is told of after the end, a lack of memory before it
+        oom_killed=state.oom_killed or ["oom"] in [event[:1] for event in events[begin : ends[-1]]],
+        stopped=any(event[0] == "stop" for event in events[ends[-1] :]),
     )
 
 

@@ -159,11 +159,14 @@ class HostLook:
     def _endpoint(self) -> Optional[Dict[str, Any]]:
         if not self.params["url"]:
             return None
+        # without a key only the public part answers, and that the key is missing is then the error
+        key = ""
         try:
             key = read_key(self.params["api_key_file"])
         except OSError:
-            # without a key only the public part answers, and that the key is missing is then the error
-            key = ""
+            pass
+        except ValueError as exc:
+            self.problems.append(str(exc))
         try:
             endpoint = Endpoint(self.params["url"], key)
         except ValueError as exc:

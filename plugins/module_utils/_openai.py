@@ -67,7 +67,13 @@ def read_key(path: Optional[str]) -> str:
     if not path:
         return ""
     with open(path, encoding="utf-8") as file:
-        return file.read().strip()
+        key = file.read().strip()
+    if not key:
+        # vLLM takes an empty key for none, and answers everybody
+        raise ValueError(
+            "the key in {0} is empty. Write one into it, or remove the file to have one made.".format(path)
+        )
+    return key
 
 
 class _Deadline:

@@ -66,6 +66,11 @@ _STAGES: Tuple[Tuple[Pattern[str], Callable[[Any], Progress]], ...] = (
         _line("placement_group", "waiting {0} s for a Ray placement group: GPUs are missing or busy", waited=1),
     ),
     (
+        # a part that starts nothing before it has found the head
+        re.compile(r"llmserve group guard: (waiting for the first one at \S+) for (\d+) s"),
+        _line("head", "{0} for {1} s: its container has to run there", waited=2),
+    ),
+    (
         re.compile(r"Fetching \d+ files:.*?" + _COUNTER),
         _bar("download", "downloading the model: {0} of {1} files ({2} %)"),
     ),
@@ -106,6 +111,10 @@ def read_progress(log: str) -> Progress:
     return Progress("start", "starting", {})
 
 
+# How a server looks that was stopped: not why.
+_ENDS_WITHOUT_CAUSE = {"engine_killed", "stopped_by_signal", "unclassified_error"}
+
+
 def explain_death(log: str, state: Optional[ContainerState]) -> List[Dict[str, Any]]:
     """The diagnosis of a dead server: its log, and what Docker knows about its end."""
     findings = diagnose(log)
@@ -114,6 +123,8 @@ def explain_death(log: str, state: Optional[ContainerState]) -> List[Dict[str, A
     causes = [finding["cause"] for finding in findings]
     if state.oom_killed and "host_oom" not in causes:
         findings.insert(0, finding("host_oom", "Docker says OOMKilled=true"))
+    elif state.stopped and set(causes) <= _ENDS_WITHOUT_CAUSE:
+        findings.insert(0, finding("stopped_by_signal", "Docker says that it was told to stop the container"))
     elif not findings and state.exit_code in (137, 143):
         slug = "engine_killed" if state.exit_code == 137 else "stopped_by_signal"
         findings.append(finding(slug, "Docker says exit code {0}".format(state.exit_code)))

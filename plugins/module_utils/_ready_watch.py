@@ -9,11 +9,13 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 from __future__ import annotations
 
 import time
+import zlib
 from typing import Any, Dict, Optional
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._container import (
     ContainerError,
     ContainerState,
+    at_its_end,
     down_reason,
     inspect,
     last_lines,
@@ -27,6 +29,8 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._wait import FAILED,
 # Enough to find the last progress line between the chatter of many workers, and to find a root cause.
 PROGRESS_LINES = 400
 DIAGNOSIS_LINES = 20000
+# So long a log may be silent without a word about it.
+SILENT_SECONDS = 30.0
 
 
 class ReadyWatch:
@@ -63,10 +67,23 @@ class ReadyWatch:
         return self._loading()
 
     def _loading(self) -> Look:
-        progress = read_progress(self._log(PROGRESS_LINES))
-        return Look(
-            WAITING, progress.sentence, {"figures": dict(progress.figures, stage=progress.stage), "ready": False}
-        )
+        log = self._log(PROGRESS_LINES)
+        progress = read_progress(log)
+        figures = dict(progress.figures, stage=progress.stage)
+        sentence, silent = progress.sentence, self._silent(log)
+        if silent >= SILENT_SECONDS:
+            # no reason to give up: compilers and slow disks say nothing for minutes
+            sentence += ", nothing new in its log for {0}".format(minutes(silent))
+            figures["silent_seconds"] = round(silent)
+        return Look(WAITING, sentence, {"figures": figures, "ready": False})
+
+    def _silent(self, log: str) -> float:
+        """Seconds since something was new in the log, as far as this wait has seen it."""
+        now = time.monotonic() - self.began
+        mark = zlib.crc32(log.encode("utf-8", "replace"))
+        if mark != self.resume.get("log_mark"):
+            self.resume.update(log_mark=mark, log_at=now)
+        return now - float(self.resume["log_at"])
 
     def _dead(self) -> Optional[Look]:
         name = self.params["container"]
@@ -111,7 +128,8 @@ class ReadyWatch:
         """Diagnosis and end of the log of a server that failed, or that did not come up in time."""
         log = self._log(DIAGNOSIS_LINES)
         died = look.facts.get("reason_kind") == "died"
-        findings = explain_death(log, self.state if died else None)
+        state = at_its_end(self.params["docker_cli"], self.state) if died and self.state else None
+        findings = explain_death(log, state)
         reason = look.sentence.rstrip(".") + "."
         if status == TIMEOUT:
             reason = "the model has not answered within {0}; last seen: {1}".format(

@@ -198,8 +198,8 @@ progress:
   sample: 'loading weights: 86 of 191 shards (45 %), 12:41 left'
 figures:
   description: >-
-    The C(stage) (V(start), V(init), V(placement_group), V(download), V(load), V(compile), V(kv_cache), V(graphs),
-    V(api), V(answer)) and its figures, such as C(done), C(total) and C(percent).
+    The C(stage) (V(start), V(init), V(placement_group), V(head), V(download), V(load), V(compile), V(kv_cache),
+    V(graphs), V(api), V(answer)) and its figures, such as C(done), C(total) and C(percent).
   returned: always
   type: dict
   sample: {stage: load, done: 86, total: 191, percent: 45}

@@ -88,6 +88,16 @@ class Operator:
         return variables
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the order of their numbers: the first ones want hosts that nothing was deployed on."""
+
+    def number(item: pytest.Item) -> int:
+        found = re.match(r"test_(\d+)_", item.path.name)
+        return int(found.group(1)) if found and item.path.parent == Path(__file__).parent else 0
+
+    items.sort(key=number)
+
+
 @pytest.fixture(scope="session")
 def operator() -> Operator:
     return Operator()

@@ -141,6 +141,7 @@ CAUSES: Tuple[Cause, ...] = (
             NAMED + 1,
             r"exec: \"?(vllm|python3?|/bin/bash)\"?: (executable file not found|stat .* no such file)",
             r"^(bash|sh|/bin/sh): (line \d+: |\d+: )?vllm: (command )?not found",
+            r"^[\w/-]+: (line )?\d+: exec: vllm: not found",
             r"unrecognized subcommand|error: argument subparser: invalid choice",
         ),
     ),

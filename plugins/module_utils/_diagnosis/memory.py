@@ -229,6 +229,7 @@ CAUSES: Tuple[Cause, ...] = (
         seen(
             CRASH + 5,
             r"exit ?code:? (-9|137)\b",
+            r"Failed core proc\(s\): \{.*: (-9|137)\b",
             r"^Killed$|^\S*: line \d+: +\d+ Killed ",
             r"(?<!by )\bSIGKILL\b",
             r"Main process exited, code=killed, status=9/KILL",

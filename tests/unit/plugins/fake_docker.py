@@ -18,6 +18,7 @@ case "$1" in
     while [ "$count" -gt 0 ] && [ ! -e "$here/state.$count" ]; do count=$((count - 1)); done
     if [ -s "$here/state.$count" ]; then cat "$here/state.$count"; exit 0; fi
     echo "Error: No such container: x" >&2; exit 1 ;;
+  events) cat "$here/events" 2>/dev/null; exit 0 ;;
   logs) cat "$here/log"; exit 0 ;;
   exec) cat "$here/exec.out"; cat "$here/exec.err" >&2; exit "$(cat "$here/exec.rc")" ;;
 esac
@@ -43,6 +44,9 @@ class FakeDocker:
 
     def log(self, text: str) -> None:
         (self.folder / "log").write_text(text)
+
+    def events(self, *lines: str) -> None:
+        (self.folder / "events").write_text("".join(line + "\n" for line in lines))
 
     def answer(self, stdout: str = "", stderr: str = "", rc: int = 0) -> None:
         """What exec does."""

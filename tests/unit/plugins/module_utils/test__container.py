@@ -10,6 +10,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._container import (
     CliResult,
     ContainerError,
     ContainerState,
+    at_its_end,
     down_reason,
     hopeless_reason,
     inspect,
@@ -28,6 +29,36 @@ def test_inspect_and_logs(tmp_path: Path) -> None:
     assert (found.status, found.restarts, found.exit_code, found.oom_killed) == ("exited", 2, 137, True)
     assert logs(docker.path, "x", 10, "2026-11-21T09:00:00Z") == "one\ntwo\n"
     assert docker.calls()[1] == "logs --tail 10 --since 2026-11-21T09:00:00Z x"
+
+
+@pytest.mark.parametrize(
+    ("events", "end"),
+    [
+        ((), (0, False, False)),
+        (("create <no value>", "start <no value>"), (0, False, False)),
+        (("start <no value>", "die 137", "start <no value>"), (137, False, False)),
+        (("start <no value>", "oom <no value>", "die 1", "start <no value>"), (1, True, False)),
+        # an earlier end is not this one
+        (("oom <no value>", "die 137", "stop <no value>", "start <no value>", "die 2"), (2, False, False)),
+        (("start <no value>", "kill <no value>", "die 143", "stop <no value>"), (143, False, True)),
+        (("die <no value>",), (0, False, False)),
+    ],
+)
+def test_events_know_the_end_that_a_restart_has_wiped_out(
+    tmp_path: Path, events: tuple[str, ...], end: tuple[int, bool, bool]
+) -> None:
+    docker = FakeDocker(tmp_path)
+    docker.states(state(restarts=1))
+    docker.events(*events)
+    found = at_its_end(docker.path, inspect(docker.path, "x"))
+    assert (found.exit_code, found.oom_killed, found.stopped) == end
+    assert "--since 2026-11-21T08:59:58Z --until 0s --filter container=4f1c" in docker.calls()[-1]
+
+
+def test_an_end_that_nobody_can_tell_of_leaves_the_state_as_it_is() -> None:
+    assert at_its_end("docker", ContainerState(False)) == ContainerState(False)
+    known = ContainerState(True, "exited", exit_code=3, created="2026-11-21T08:59:58Z", id="4f1c")
+    assert at_its_end("docker", known, run=lambda argv, timeout: CliResult(1, "", "no")) == known
 
 
 def test_a_missing_container_is_a_state(tmp_path: Path) -> None:

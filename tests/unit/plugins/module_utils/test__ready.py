@@ -34,6 +34,8 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "vllm_logs"
         ("(EngineCore pid=1) INFO 11-21 01:46:58 [ray_utils.py:467] Waiting for creating a placement group of specs "
          "for 70 seconds. specs=[{'GPU': 1.0}]", "placement_group",
          "waiting 70 s for a Ray placement group: GPUs are missing or busy"),
+        ("llmserve group guard: waiting for the first one at 10.0.0.1:29520 for 30 s: timed out", "head",
+         "waiting for the first one at 10.0.0.1:29520 for 30 s: its container has to run there"),
         ("(Worker pid=1) INFO 11-21 [x.py:1] Loading weights took 31.46 seconds", "load", "weights loaded in 31.46 s"),
         ("Model loading took 14.99 GiB memory and 31.46 seconds", "load",
          "weights loaded: 14.99 GiB per GPU in 31.46 s"),
@@ -76,6 +78,16 @@ def test_the_log_names_the_cause_before_docker_does() -> None:
 )
 def test_docker_knows_how_it_ended(state: ContainerState | None, causes: list[str]) -> None:
     assert [item["cause"] for item in explain_death("", state)] == causes
+
+
+def test_a_container_that_somebody_stopped_is_told_from_one_that_was_killed() -> None:
+    stopped = ContainerState(True, "exited", exit_code=137, stopped=True)
+    assert [item["cause"] for item in explain_death("", stopped)] == ["stopped_by_signal"]
+    interrupted = "KeyboardInterrupt: terminated\n"
+    assert explain_death(interrupted, stopped)[0]["evidence"].startswith("Docker says that it was told to stop")
+    # what the log knows explains why somebody did
+    log = "vllm: error: unrecognized arguments: --x\n"
+    assert [item["cause"] for item in explain_death(log, stopped)] == ["unknown_flag"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.llmserve.vllm.plugins.module_utils import _ready_watch
 from ansible_collections.llmserve.vllm.tests.unit.plugins.fake_docker import FakeDocker, state
 from ansible_collections.llmserve.vllm.tests.unit.plugins.fake_server import KEY, MODEL, Script, answer, serving
 from ansible_collections.llmserve.vllm.tests.unit.plugins.modules.module_runner import run_module
@@ -92,6 +93,8 @@ def test_a_key_from_a_file_is_as_secret(docker: FakeDocker, url: str, tmp_path: 
     assert KEY not in str(result)
     missing = wait(docker, url, api_key_file=str(tmp_path / "absent"))
     assert missing["msg"].startswith("Cannot ask")
+    (tmp_path / "empty").write_text("\n")
+    assert "the key in" in wait(docker, url, api_key_file=str(tmp_path / "empty"))["msg"]
 
 
 def test_a_wrong_name_ends_the_wait(docker: FakeDocker, url: str, wait: Run) -> None:
@@ -128,6 +131,30 @@ def test_the_diagnosis_is_in_the_message(docker: FakeDocker, wait: Run) -> None:
     assert "error: unrecognized arguments: --tensor-paralel-size 2" in result["msg"]
     assert KEY not in str(result)
     assert any("--since 2026-11-21T09:00:00Z" in call for call in docker.calls())
+
+
+def test_a_start_that_stands_still_is_told(docker: FakeDocker, wait: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_ready_watch, "SILENT_SECONDS", 0.2)
+    docker.log("(EngineCore pid=1) INFO 11-21 [x.py:1] Starting to load model /m...\n")
+    result = wait(docker, timeout=0.6)
+    assert result["reason_kind"] == "timeout"
+    assert "last seen: loading the model, nothing new in its log for" in result["msg"]
+    # the time before is that of earlier slices
+    known = {"elapsed": 100, "log_mark": result["resume"]["log_mark"], "log_at": 5, "restarts_before": 0}
+    known["since"] = "2026-11-21T09:00:00Z"
+    later = wait(docker, resume=known, slice=0.2)
+    assert later["progress"] == "loading the model, nothing new in its log for 1 min 35 s"
+    assert later["figures"]["silent_seconds"] == 95
+    docker.log("(EngineCore pid=1) INFO 11-21 [x.py:1] Loading weights took 31.46 seconds\n")
+    assert wait(docker, resume=known, slice=0.1)["progress"] == "weights loaded in 31.46 s"
+
+
+def test_how_it_died_is_known_after_docker_has_restarted_it(docker: FakeDocker, wait: Run) -> None:
+    docker.states(state(restarts=1))
+    docker.events("start <no value>", "die 137", "start <no value>")
+    result = wait(docker, restarts_before=0)
+    assert result["diagnosis"][0]["cause"] == "engine_killed"
+    assert "Docker says exit code 137" in result["msg"]
 
 
 def test_the_log_of_the_run_that_died_is_read(docker: FakeDocker, wait: Run) -> None:
