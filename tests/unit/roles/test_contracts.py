@@ -84,8 +84,8 @@ def test_preflight_looks_at_the_ports_that_the_other_roles_open() -> None:
     names = ("ray_head_port", "ray_head_client_port", "ray_head_dashboard_port")
     assert preflight["preflight_ray_head_ports"] == {name: ray_head[name] for name in names} | guard
     master = load(ROOT / "roles/vllm_serve/defaults/main.yml")["vllm_serve_master_port"]
-    followed = f"{{{{ vllm_serve_master_port | default({master}) }}}}"
-    assert preflight["preflight_mp_head_ports"] == {"vllm_serve_master_port": followed} | guard
+    port = f"{{{{ vllm_serve_master_port | default({master}) }}}}"
+    assert preflight["preflight_mp_head_ports"] == {"vllm_serve_master_port": port} | guard
 
 
 def test_every_module_is_in_the_action_group() -> None:
