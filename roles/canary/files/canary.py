@@ -47,7 +47,7 @@ _CRASHES = 3
 # How long after an action a container that is down was left so by an action that was cut off.
 _PENDING_SECONDS = 900
 _MOST_BYTES = 1 << 20
-_TOKENS = re.compile(r"^vllm:generation_tokens(?:_total)?(?:\{[^}]*\})?\s+(\S+)", re.M)
+_TOKENS = re.compile(r"^vllm:(?:generation|prompt)_tokens(?:_total)?(?:\{[^}]*\})?\s+(\S+)", re.M)
 _RAY = """
 import signal, sys
 signal.alarm(20)
@@ -173,6 +173,9 @@ def _spent(state: Dict[str, Any], config: Dict[str, Any], now: float) -> str:
 def _remedy(state: Dict[str, Any], nodes: Optional[int], config: Dict[str, Any]) -> Decision:
     """The engine alone first; with Ray's head, and so with all workers, where that cannot help or has not helped."""
     why = "{0} failures in a row: {1}".format(state["failures_in_a_row"], state["reason"])
+    if not config["ray_head"]:
+        # the ranks of other hosts end and start with it by themselves
+        return Decision(ENGINE, why)
     if nodes is None:
         return Decision(GROUP, "Ray does not answer; " + why)
     if nodes < config["nodes"]:
@@ -203,7 +206,7 @@ def read_hold(text: str, now: float) -> str:
 
 
 def tokens_made(page: str) -> float:
-    """The tokens that the engine has made, from its metrics; 0 when they do not tell."""
+    """The tokens that the engine has read and made, from its metrics; 0 when they do not tell."""
     total = 0.0
     for value in _TOKENS.findall(page):
         with contextlib.suppress(ValueError):
@@ -392,7 +395,7 @@ def main(path: str) -> int:
     verdict, reason = judge(look, state, config, now)
     state = record(state, verdict, reason, look, now)
     # Ray is asked only when that decides something
-    asked = config["act"] and is_due(state, config)
+    asked = config["act"] and config["ray_head"] and is_due(state, config)
     decision = decide(state, ray_nodes(config) if asked else config["nodes"], config, now)
     if decision.action and read_hold(read_file(config["hold_file"]), time.time()):
         # somebody has begun to deploy meanwhile

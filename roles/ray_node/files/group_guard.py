@@ -61,6 +61,8 @@ class Options(NamedTuple):
     # another one ends when anybody is lost, and not only with the first
     needs_all: bool
     at: Tuple[str, int]
+    # names that the first one waits for, to tell who is missing
+    expect: List[str]
     # the first one lets nobody join before something listens there
     after: Optional[Tuple[str, int]]
     command: List[str]
@@ -122,6 +124,7 @@ class Guard:
         self.selector = selectors.DefaultSelector()
         self.peers: Dict[socket.socket, Peer] = {}
         self.beaten = 0.0
+        self.began = self.told = time.monotonic()
 
     def start(self) -> None:
         """Start it, in a process group of its own."""
@@ -187,6 +190,16 @@ class Guard:
                 if peer.name:
                     peer.write(_BEAT)
 
+    def tell_missing(self, now: float) -> None:
+        """Now and then, who has not joined yet."""
+        known = [peer.name for peer in self.peers.values()]
+        missing = [name for name in self.options.expect if name not in known]
+        if not missing:
+            self.told = now
+        elif now - self.told >= TELL_SECONDS:
+            self.told = now
+            self.say("waiting for {0} to join for {1:.0f} s".format(", ".join(missing), now - self.began))
+
     def silent(self, now: float) -> Optional[Peer]:
         """Somebody known who has not been heard for too long."""
         quiet = (peer for peer in self.peers.values() if now - peer.heard > SILENT_SECONDS)
@@ -243,6 +256,7 @@ def _look(guard: Guard, server: Optional[socket.socket]) -> Optional[Tuple[Peer,
         elif not alive:
             return peer, "its connection has ended"
     guard.beat(now)
+    guard.tell_missing(now)
     _dismiss(guard, now)
     silent = guard.silent(now)
     return (silent, _silence(silent, now)) if silent else _twice(guard)
@@ -350,6 +364,7 @@ def parse(arguments: List[str]) -> Options:
     parser.add_argument("--outlive", action="store_true", help="with --lead: go on when another one is lost")
     parser.add_argument("--needs-all", action="store_true", help="without --lead: end when anybody is lost")
     parser.add_argument("--at", required=True, help="ADDRESS:PORT where the first one hears the others")
+    parser.add_argument("--expect", default="", help="with --lead: names that are to join, with commas between them")
     parser.add_argument(
         "--after", default="", help="with --lead: ADDRESS:PORT that has to be open before others may join"
     )
@@ -360,9 +375,16 @@ def parse(arguments: List[str]) -> Options:
         parser.error("a command to start is missing")
     if not _NAME.fullmatch(found.name):
         parser.error("--name is one word of letters, digits, dots and dashes")
-    after = _place(found.after) if found.after else None
     return Options(
-        found.group, found.name, found.lead, found.outlive, found.needs_all, _place(found.at), after, command
+        group=found.group,
+        name=found.name,
+        lead=found.lead,
+        outlive=found.outlive,
+        needs_all=found.needs_all,
+        at=_place(found.at),
+        expect=[name for name in found.expect.split(",") if name],
+        after=_place(found.after) if found.after else None,
+        command=command,
     )
 
 

@@ -23,6 +23,7 @@ CONFIG: dict[str, Any] = {
     "max_restarts_a_day": 6,
     "loading_seconds": 7200,
     "nodes": 2,
+    "ray_head": "llmserve-ray-head",
 }
 
 
@@ -333,3 +334,14 @@ def test_it_runs_on_python_3_8_with_nothing_but_the_standard_library() -> None:
     }
     assert not {name for name in names if name.partition(".")[0] in ("ansible", "ansible_collections", "requests")}
     assert SCRIPT.read_text()[:2] != "#!"
+
+
+def test_without_ray_the_engine_alone_is_restarted_and_takes_its_ranks_along() -> None:
+    it = Canary(ray_head="")
+    decisions = [it.see(HUNG, nodes=None) for _look in range(6)]
+    assert [decision.action for decision in decisions if decision.action] == ["engine", "engine"]
+
+
+def test_tokens_that_were_read_count_as_well() -> None:
+    page = 'vllm:prompt_tokens_total{engine="0"} 100\nvllm:generation_tokens_total 5\nvllm:prompt_tokens_cached 7\n'
+    assert canary.tokens_made(page) == 105

@@ -105,4 +105,4 @@ def test_the_canary_restarts_the_containers_that_the_roles_make() -> None:
     canary = load(ROOT / "roles/canary/vars/main.yml")["__canary_config"]
     component = load(ROOT / "roles/vllm_serve/vars/main.yml")["__vllm_serve_component"]
     assert canary["engine"] == "llmserve-vllm" and "'vllm' if __vllm_serve_is_head" in component
-    assert canary["ray_head"] == "llmserve-ray-head"
+    assert "'llmserve-ray-head' if canary_executor == 'ray'" in canary["ray_head"]

@@ -183,6 +183,13 @@ def test_nobody_joins_before_the_first_is_ready_for_it(group: Group) -> None:
         soon(lambda: group.engines("b"))
 
 
+def test_the_first_tells_who_is_missing(group: Group) -> None:
+    group.start("a", "--expect", "b,c")
+    group.start("b")
+    soon(lambda: "waiting for c to join for" in group.log("a"))
+    assert "waiting for b" not in group.log("a")
+
+
 def test_a_restarted_rank_finds_the_restarted_first(group: Group) -> None:
     head, rank = together(group)
     head.kill()
