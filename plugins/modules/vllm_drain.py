@@ -93,6 +93,11 @@ drained:
   returned: success
   type: dict
   sample: {began_with: 3, ended: 3, cut: 0, seconds: 4.1}
+stop_seconds:
+  description: For how long new requests were not taken any more when the server had ended.
+  returned: success
+  type: float
+  sample: 2.3
 summary:
   description: The same in words.
   returned: success
@@ -120,6 +125,7 @@ resume:
 """
 
 import json
+import time
 from typing import Any, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -273,6 +279,7 @@ def run(module: AnsibleModule) -> None:
     result: Dict[str, Any] = {"progress": waited.look.sentence, "elapsed": round(waited.elapsed, 1)}
     if waited.status == WAITING:
         module.exit_json(changed=False, finished=False, resume=dict(drain.resume(), elapsed=waited.elapsed), **result)
+    began = time.monotonic()
     if not module.check_mode and drain.is_up():
         problem = drain.stop()
         if problem:
@@ -287,6 +294,7 @@ def run(module: AnsibleModule) -> None:
         changed=drain.was_running,
         finished=True,
         drained=drained.as_dict(),
+        stop_seconds=round(time.monotonic() - began + (waited.elapsed if drain.own else 0), 1),
         summary=_drain.summary(drained.as_dict()) if drain.was_running else "it did not run",
         resume={},
         **result,
