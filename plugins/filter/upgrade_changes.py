@@ -33,6 +33,10 @@ options:
     description: Versions in the image by name.
     type: dict
     default: {}
+  kept:
+    description: The C(deployment) of the target, where a lock file has it. Then O(argv) is not needed.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -55,11 +59,13 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.llmserve.vllm.plugins.plugin_utils._upgrade import upgrade_changes as of
 
 
-def upgrade_changes(deployment: Any, target: Any, argv: Any = None, versions: Any = None) -> list[dict[str, Any]]:
+def upgrade_changes(
+    deployment: Any, target: Any, argv: Any = None, versions: Any = None, kept: Any = None
+) -> list[dict[str, Any]]:
     """What differs, in words."""
     if not isinstance(deployment, Mapping) or not isinstance(target, Mapping):
         raise AnsibleFilterError("llmserve.vllm.upgrade_changes needs the deployment of a lock file, and a target.")
-    return of(deployment, target, [str(word) for word in argv or ()], versions)
+    return of(deployment, target, [str(word) for word in argv or ()], versions, kept)
 
 
 class FilterModule:

@@ -106,11 +106,21 @@ def upgrade_changes(
     target: Mapping[str, Any],
     argv: Sequence[str] = (),
     versions: Mapping[str, str] | None = None,
+    kept: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """What differs between what a lock file has and a target; more is known with the command line and the versions."""
+    """What differs between what a lock file has and a target.
+
+    More is known with the command line and the versions, or with the deployment that was kept of the target.
+    """
     request = deployment.get("request") or {}
     found: list[Change] = []
-    if argv:
+    if kept:
+        after = {top: dict(kept.get(top) or {}) for top in ("model", "engine_args", "versions")}
+        after["image"] = {"name": target["image"]}
+        # of the host, and not of what is put back
+        after["versions"].pop("driver", None)
+        found += changes(_as_far_as(deployment, after), after)
+    elif argv:
         model = {name: value for name, value in model_of(argv).items() if value}
         after = {"image": {"name": target["image"]}, "model": model, "engine_args": engine_args(argv)}
         after["versions"] = {name: value for name, value in (versions or {}).items() if value}

@@ -44,6 +44,8 @@ def _preview_rows(preview: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Restarts", "Ray and the engine" if of_ray else "the engine alone, where Ray runs as it should"
         yield "Requests", _requests(preview.get("figures") or {}, float(preview["drain_seconds"]))
         yield "Fails to", _deployment(preview["back"])
+    else:
+        yield "Serves", _deployment(preview["back"])
 
 
 def _requests(figures: Mapping[str, float], seconds: float) -> str:

@@ -131,6 +131,15 @@ def test_before_anything_is_there_what_is_asked_for_is_compared() -> None:
     ]
 
 
+def test_two_that_were_verified() -> None:
+    kept = deployment()
+    kept["model"] = {"path": path(NEW), "repo": "acme/tiny", "commit": NEW}
+    kept["versions"]["driver"] = "590.1"
+    wanted = target(commit=NEW, path=path(NEW))
+    # the driver is not what is put back
+    assert words(wanted, kept=kept) == [f"commit of the model: {OLD} -> {NEW}"]
+
+
 LOCK = {"time": "2026-11-21T09:00:00Z", "deployment": deployment()}
 PREVIEW: dict[str, Any] = {
     "kind": "upgrade",
