@@ -36,7 +36,7 @@ RETURN = r"""
 _value:
   description:
     - C(model), C(revision), C(commit), C(path), C(base_image), C(base_digest), C(image), C(digest), C(executor),
-      C(ray_version), C(vllm_version), C(engine_args), C(port), C(environments) and C(plan).
+      C(ray_version), C(vllm_version), C(engine_args), C(port), C(environments) and C(networks) by host, and C(plan).
   type: dict
 """
 

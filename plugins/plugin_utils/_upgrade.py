@@ -32,11 +32,12 @@ _ASKED = {
     "engine_args": "llmserve_engine_args",
     "port": "llmserve_port",
     "environments": "environments",
+    "networks": "networks",
     "plan": "plan",
     "base_digest": "image_digest",
 }
 # What Ray's own containers are made of.
-_OF_RAY = ("image", "llmserve_image", "environment", "executor")
+_OF_RAY = ("image", "llmserve_image", "environment", "network", "executor")
 
 
 class TargetError(ValueError):
@@ -53,6 +54,7 @@ def request_of(target: Mapping[str, Any]) -> dict[str, Any]:
         for host, environment in (target.get("environments") or {}).items()
         if environment
     }
+    request["networks"] = {host: dict(chosen) for host, chosen in (target.get("networks") or {}).items() if chosen}
     return request
 
 
@@ -75,6 +77,7 @@ def target_of(deployment: Mapping[str, Any], today: Mapping[str, Mapping[str, An
         digest=deployment["image"].get("digest") or "",
         path=deployment["model"]["path"],
         commit=deployment["model"].get("commit") or "",
+        networks=request.get("networks") or {},
         environments=_whole(request.get("environments") or {}, today or {}),
     )
     return target
@@ -131,8 +134,16 @@ def upgrade_changes(
         names = ("llmserve_model", "llmserve_model_revision", "llmserve_image", "llmserve_engine_args", "plan")
         found += changes({name: request.get(name) for name in names}, {name: wanted[name] for name in names})
     found += changes(
-        {"executor": request.get("llmserve_executor"), "environment": request.get("environments") or {}},
-        {"executor": target["executor"], "environment": request_of(target)["environments"]},
+        {
+            "executor": request.get("llmserve_executor"),
+            "environment": request.get("environments") or {},
+            "network": request.get("networks") or {},
+        },
+        {
+            "executor": target["executor"],
+            "environment": request_of(target)["environments"],
+            "network": request_of(target)["networks"],
+        },
     )
     return [
         {

@@ -113,7 +113,8 @@ def journal_words(journal: Mapping[str, Any], held: bool = False) -> str:
     of = f"{kind} of {_stamp(journal.get('began'))}" + (f" ({what})" if what else "")
     if phase in UNFINISHED:
         if held:
-            return f"{of} is under way: {phase}"
+            # whoever holds the deployment may have been killed
+            return f"{of} is under way ({phase}), or was broken off"
         return f"{of} was broken off ({phase}); playbooks/upgrade.yml, rollback.yml and serve.yml go on from there"
     if phase == "rolled_back":
         return f"{of} was rolled back: {journal.get('reason') or 'no reason was kept'}"

@@ -118,7 +118,7 @@ def test_what_was_asked_for_is_kept_beside_what_runs() -> None:
     ("journal", "hold", "words"),
     [
         ({"phase": "swap"}, None, "was broken off (swap)"),
-        ({"phase": "drain"}, {"by": "x"}, "is under way: drain"),
+        ({"phase": "drain"}, {"by": "x"}, "is under way (drain)"),
         ({"phase": "rolled_back", "reason": "node1: it died"}, None, "was rolled back: node1: it died"),
         ({"phase": "failed", "reason": "disk"}, None, "failed, and so did going back: disk"),
         ({"phase": "done", "kind": "rollback"}, None, "rollback of 2026-11-21 09:00 UTC"),

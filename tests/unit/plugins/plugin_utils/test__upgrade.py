@@ -38,6 +38,7 @@ def target(**changes: Any) -> dict[str, Any]:
         "engine_args": {"max_model_len": 1024},
         "port": 8000,
         "environments": {"node1": {"NCCL_DEBUG": "INFO", "HF_TOKEN": "hf_secret"}, "node2": {}},
+        "networks": {"node1": {"NCCL_SOCKET_IFNAME": "eth1"}},
         "plan": {
             "engine_args": {"tensor_parallel_size": 1, "pipeline_parallel_size": 2},
             "nodes_used": 2,
@@ -110,6 +111,7 @@ def test_image_commit_executor_and_environment() -> None:
         commit=NEW,
         path=path(NEW),
         environments={"node1": {"NCCL_DEBUG": "WARN", "HF_TOKEN": "hf_secret"}},
+        networks={},
     )
     found = upgrade_changes(deployment(), wanted, argv=[path(NEW), *ARGV], versions={"vllm": "0.34.0", "ray": "2.56.1"})
     assert [item["words"] for item in found] == [
@@ -118,8 +120,9 @@ def test_image_commit_executor_and_environment() -> None:
         "vLLM: 0.33.0 -> 0.34.0",
         "executor: ray -> mp",
         "environment node1.NCCL_DEBUG: INFO -> WARN",
+        "network node1.NCCL_SOCKET_IFNAME: eth1 -> none",
     ]
-    assert [item["of_ray"] for item in found] == [True, False, False, True, True]
+    assert [item["of_ray"] for item in found] == [True, False, False, True, True, True]
 
 
 def test_before_anything_is_there_what_is_asked_for_is_compared() -> None:
