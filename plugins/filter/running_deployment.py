@@ -20,8 +20,10 @@ options:
     description: The facts of the head, RV(llmserve.vllm.doctor_host#module:facts).
     type: dict
     required: true
-  request:
-    description: What the inventory wanted, kept beside it so that it can be asked for again.
+  target:
+    description:
+      - What it was made of, in the form that P(llmserve.vllm.deployment_target#filter) returns. Kept as C(request),
+        without secrets, so that it can be asked for again.
     type: dict
     default: {}
 """
@@ -46,14 +48,15 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.llmserve.vllm.plugins.module_utils._lock import running_deployment as of_facts
+from ansible_collections.llmserve.vllm.plugins.plugin_utils._upgrade import request_of
 
 
-def running_deployment(facts: Any, request: Any = None) -> dict[str, Any]:
+def running_deployment(facts: Any, target: Any = None) -> dict[str, Any]:
     """What runs, and what was asked for."""
     if not isinstance(facts, Mapping):
         raise AnsibleFilterError("llmserve.vllm.running_deployment needs the facts of llmserve.vllm.doctor_host.")
     found = of_facts(facts)
-    return {**found, "request": dict(request)} if found and request else found
+    return {**found, "request": request_of(target)} if found and target else found
 
 
 class FilterModule:

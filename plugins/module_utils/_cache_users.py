@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which commits of models the processes and containers of this host name.
+"""Which commits of models the processes, containers and lock files of this host name.
 
 A server gets its snapshot's path, or its revision, on its command line; both hold the whole commit. Nothing else of a
 command line is looked at or kept, because it may hold a secret.
@@ -73,3 +73,13 @@ def containers(docker_cli: str, run: Runner = run_cli) -> Tuple[List[User], str]
     return [
         User("container " + line.split(" ")[0].lstrip("/"), line) for line in told.stdout.splitlines() if line.strip()
     ], ""
+
+
+def lock_files(directory: str) -> List[User]:
+    """What was verified to serve here: playbooks/rollback.yml goes back to it, whether or not it runs now."""
+    found = []
+    for name in ("lock.json", "lock.previous.json"):
+        text = read_text(os.path.join(directory, name))
+        if text:
+            found.append(User("the lock file " + name, text))
+    return found

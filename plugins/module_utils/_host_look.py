@@ -81,6 +81,7 @@ class HostLook:
             "canary": read_json(self.params["canary_file"]),
             "lock": read_json(self.params["lock_file"]),
             "hold": read_json(self.params["hold_file"]),
+            "journal": read_json(self.params["journal_file"]),
         }
         found.update(gpu, texts=self._texts(docker, containers), problems=self.problems)
         return found

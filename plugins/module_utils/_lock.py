@@ -12,7 +12,7 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._cluster_containers import engine_args, model_of
 
@@ -96,16 +96,29 @@ def same(before: Optional[Mapping[str, Any]], after: Mapping[str, Any]) -> bool:
     return before is not None and before["deployment"] == after["deployment"]
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any], shared: bool = False) -> List[str]:
-    """What of a deployment has changed, in words; with C(shared) only among what both sides know."""
+class Change(NamedTuple):
+    """One thing that is not what it was; None is a side that has it not."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any], shared: bool = False) -> List[Change]:
+    """What of a deployment has changed; with C(shared) only among what both sides know."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
-    words = []
+    found = []
     for path in [*old, *(path for path in new if path not in old)]:
         top = path.partition(".")[0]
         if path in _SILENT or old.get(path) == new.get(path) or (shared and not (top in before and top in after)):
             continue
-        words.append(_sentence(path, old.get(path), new.get(path)))
-    return words
+        found.append(Change(_name(path), old.get(path), new.get(path)))
+    return found
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], shared: bool = False) -> List[str]:
+    """The same in words."""
+    return [_sentence(change) for change in changes(before, after, shared)]
 
 
 def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[Tuple[str, Any]]:
@@ -118,15 +131,21 @@ def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[Tuple[str, An
             yield path, value
 
 
-def _sentence(path: str, before: Any, after: Any) -> str:
+def _name(path: str) -> str:
     top, _dot, rest = path.partition(".")
-    name = _NAMES.get(path) or {"engine_args": "argument ", "nodes": "node "}.get(top, top + " ") + (rest or path)
-    if before is None:
-        return "{0}: {1}, which the lock file has not".format(name, _value(after))
-    if after is None:
-        return "{0}: gone, was {1}".format(name, _value(before))
-    return "{0}: {1}, was {2}".format(name, _value(after), _value(before))
+    if path in _NAMES or not rest:
+        return _NAMES.get(path, path)
+    return {"engine_args": "argument ", "nodes": "node "}.get(top, top + " ") + rest
 
 
-def _value(value: Any) -> str:
+def _sentence(change: Change) -> str:
+    if change.before is None:
+        return "{0}: {1}, which the lock file has not".format(change.name, in_words(change.after))
+    if change.after is None:
+        return "{0}: gone, was {1}".format(change.name, in_words(change.before))
+    return "{0}: {1}, was {2}".format(change.name, in_words(change.after), in_words(change.before))
+
+
+def in_words(value: Any) -> str:
+    """A value of a deployment as people read it."""
     return "set" if value is True else str(value) if isinstance(value, (str, int, float)) else json.dumps(value)

@@ -51,6 +51,7 @@ def _mean(values: List[float]) -> float:
 _FIGURES: Tuple[Tuple[str, Tuple[str, ...], Callable[[List[float]], float]], ...] = (
     ("requests_running", ("vllm:num_requests_running",), sum),
     ("requests_waiting", ("vllm:num_requests_waiting",), sum),
+    ("requests_ended", ("vllm:request_success_total", "vllm:request_success"), sum),
     ("kv_cache_used", ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"), _mean),
     ("prompt_tokens", ("vllm:prompt_tokens_total", "vllm:prompt_tokens"), sum),
     ("generated_tokens", ("vllm:generation_tokens_total", "vllm:generation_tokens"), sum),

@@ -103,8 +103,8 @@ def read(module: AnsibleModule, path: str) -> Optional[Dict[str, Any]]:
 
 
 def shown(lock: Optional[Dict[str, Any]]) -> str:
-    """A lock file as text."""
-    return json.dumps(lock, indent=2, sort_keys=True) + "\n" if lock else ""
+    """A lock file as text. Its order is the order of arguments, which tells one container from another."""
+    return json.dumps(lock, indent=2) + "\n" if lock else ""
 
 
 def write(module: AnsibleModule, path: str, lock: Dict[str, Any]) -> None:

@@ -75,6 +75,9 @@ options:
   hold_file:
     description: The file that says that a deployment is under way.
     type: path
+  journal_file:
+    description: The file in which an upgrade puts down how far it is.
+    type: path
   nvidia_smi:
     description: The C(nvidia-smi) to run, a path or a name.
     type: str
@@ -149,6 +152,7 @@ facts:
     canary: {description: The state of the canary, type: dict}
     lock: {description: The lock file of the deployment, type: dict}
     hold: {description: Who is deploying right now, type: dict}
+    journal: {description: How far the last upgrade or rollback has come, type: dict}
     gpu:
       description:
         - "C(present), C(reason) and C(reason_kind) without a usable driver, C(driver_version), C(cuda_version),
@@ -194,6 +198,7 @@ def main() -> None:
             "canary_file": {"type": "path"},
             "lock_file": {"type": "path"},
             "hold_file": {"type": "path"},
+            "journal_file": {"type": "path"},
             "nvidia_smi": {"type": "str", "default": "nvidia-smi"},
             "gpu_timeout": {"type": "int", "default": 30},
             "docker_cli": {"type": "str", "default": "docker"},

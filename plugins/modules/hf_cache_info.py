@@ -44,6 +44,11 @@ options:
       - User who owns the cache. When the module runs as root, it looks at the cache as this user. Processes and
         containers are looked at without it.
     type: str
+  config_dir:
+    description:
+      - Directory of the lock files of M(llmserve.vllm.deployment_lock). The commits that they name are in use.
+    type: path
+    default: /etc/llmserve
   docker_cli:
     description:
       - The Docker client, a path or a name. Without one on the host only processes are looked at.
@@ -180,7 +185,7 @@ problems:
   elements: str
   sample: []
 in_use:
-  description: Every commit that processes or containers of this host name, with who names it.
+  description: Every commit that processes, containers or lock files of this host name, with who names it.
   returned: success
   type: dict
   sample: {0e9e39f249a16976918f6564b8830bc894c89659: [process 812 (python3)]}
@@ -202,7 +207,12 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmserve.vllm.plugins.module_utils._cache_info import read_cache
-from ansible_collections.llmserve.vllm.plugins.module_utils._cache_users import commits_in_use, containers, processes
+from ansible_collections.llmserve.vllm.plugins.module_utils._cache_users import (
+    commits_in_use,
+    containers,
+    lock_files,
+    processes,
+)
 from ansible_collections.llmserve.vllm.plugins.module_utils._run_as import RunAsError, call_as
 
 
@@ -224,6 +234,7 @@ def main() -> None:
             "repo_id": {"type": "str"},
             "wanted": {"type": "dict", "default": {}},
             "run_as": {"type": "str"},
+            "config_dir": {"type": "path", "default": "/etc/llmserve"},
             "docker_cli": {"type": "str", "default": "docker"},
         },
         supports_check_mode=True,
@@ -235,7 +246,7 @@ def main() -> None:
             "Only running processes were looked at, because containers cannot be listed ({0}). Run the task with "
             "become: true, and see `systemctl status docker`.".format(problem)
         )
-    in_use = commits_in_use([*boxes, *processes()])
+    in_use = commits_in_use([*boxes, *lock_files(params["config_dir"]), *processes()])
     wanted = {str(model): str(revision) for model, revision in params["wanted"].items()}
     user = "" if is_missing(params["cache_dir"]) else params["run_as"] or ""
     try:

@@ -17,6 +17,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._cluster_containers 
 from ansible_collections.llmserve.vllm.plugins.plugin_utils._doctor import age, host_line
 from ansible_collections.llmserve.vllm.plugins.plugin_utils._doctor_screen import WIDTH, wrap
 from ansible_collections.llmserve.vllm.plugins.plugin_utils._doctor_state import lock_differences
+from ansible_collections.llmserve.vllm.plugins.plugin_utils._upgrade_screen import journal_words
 
 _LABEL = 11
 _COMMIT = 12
@@ -42,6 +43,7 @@ def status_report(hosts: Sequence[Mapping[str, Any]], cluster: str) -> dict[str,
         "requests": endpoint.get("figures") or {},
         "canary": head.get("canary"),
         "hold": head.get("hold"),
+        "upgrade": head.get("journal"),
         "lock": _lock(head),
     }
 
@@ -146,6 +148,8 @@ def _rows(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Versions", ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     yield "Canary", canary_words(report["canary"], report["time"] or 0)
     yield "Lock file", _lock_words(report["lock"])
+    if report["upgrade"]:
+        yield "Last swap", journal_words(report["upgrade"], bool(report["hold"]))
     if report["hold"]:
         yield "Right now", f"{report['hold'].get('by', 'somebody')} is deploying"
 

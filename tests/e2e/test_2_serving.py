@@ -198,7 +198,7 @@ def test_stop_stops_ours_and_nothing_else(sandbox: Operator, served: Run) -> Non
         assert sandbox.on("node1", "docker ps --format '{{.Names}}'") == "foreign"
         assert sandbox.on("node2", "docker ps -q") == ""
         assert sandbox.playbook("stop").ok().changed == 0
-        sandbox.playbook("stop", "-e", "purge=true").ok()
+        sandbox.playbook("stop", "-e", "purge=true", "-e", "purge_verified=true").ok()
         assert sandbox.on("node1", "docker ps -a --format '{{.Names}}'") == "foreign"
     finally:
         sandbox.on("node1", "docker rm -f -t 0 foreign || docker rm -f foreign")

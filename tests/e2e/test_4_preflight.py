@@ -25,7 +25,7 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_deployed(sandbox: Operator) -> None:
     # what room an image takes is asked where there is none
-    sandbox.playbook("stop", "-e", "purge=true").ok()
+    sandbox.playbook("stop", "-e", "purge=true", "-e", "purge_verified=true").ok()
     sandbox.on("llm_nodes", "docker images --quiet | sort -u | xargs --no-run-if-empty docker rmi --force; true")
 
 

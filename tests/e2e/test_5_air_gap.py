@@ -44,7 +44,7 @@ def services(sandbox: Operator) -> list[str]:
 
 @pytest.fixture(scope="module")
 def saved(sandbox: Operator) -> Run:
-    sandbox.playbook("stop", "-e", "purge=true").ok()
+    sandbox.playbook("stop", "-e", "purge=true", "-e", "purge_verified=true").ok()
     return sandbox.playbook("bundle", *WITH_BUNDLE, timeout=1800).ok()
 
 
@@ -136,6 +136,6 @@ def test_a_second_run_changes_nothing(cut_off: Operator) -> None:
 
 
 def test_what_was_served_is_removed(cut_off: Operator) -> None:
-    cut_off.playbook("stop", *WITH_BUNDLE, "-e", "purge=true").ok()
+    cut_off.playbook("stop", *WITH_BUNDLE, "-e", "purge=true", "-e", "purge_verified=true").ok()
     assert cut_off.on("node2", "docker ps -aq") == ""
     cut_off.on("node1", f"rm -rf {BUNDLE}")

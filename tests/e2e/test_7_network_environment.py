@@ -44,7 +44,7 @@ def serve(sandbox: Operator, **variables: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def stopped(sandbox: Operator) -> Operator:
-    sandbox.playbook("stop", "-e", "purge=true").ok()
+    sandbox.playbook("stop", "-e", "purge=true", "-e", "purge_verified=true").ok()
     return sandbox
 
 
@@ -114,4 +114,4 @@ def test_an_engine_is_never_disturbed(stopped: Operator, served: Run) -> None:
 def test_the_list_of_what_is_not_copied_is_readable_and_complete(stopped: Operator, served: Run) -> None:
     names = json.loads(stopped.on("node1", "cat /etc/llmserve/vllm/ray_non_carry_over_env_vars.json"))
     assert {*OWN["node1"], *IN_CONTAINER, "VLLM_API_KEY", "VLLM_HOST_IP"} <= set(names)
-    stopped.playbook("stop", "-e", "purge=true").ok()
+    stopped.playbook("stop", "-e", "purge=true", "-e", "purge_verified=true").ok()

@@ -167,6 +167,6 @@ def test_back_to_ray(sandbox: Operator, key: str, by_ray: list[tuple[str, list[s
 
 def test_stop_knows_both(sandbox: Operator, key: str) -> None:
     sandbox.playbook("serve", *MP).ok()
-    sandbox.playbook("stop", "-e", "purge=true").ok()
+    sandbox.playbook("stop", "-e", "purge=true", "-e", "purge_verified=true").ok()
     assert containers(sandbox) == {"node1": "", "node2": ""}
     assert sandbox.playbook("stop").ok().changed == 0

@@ -12,6 +12,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._cache_users import 
     User,
     commits_in_use,
     containers,
+    lock_files,
     processes,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._container import CliResult
@@ -77,3 +78,9 @@ def test_docker_that_is_missing_empty_or_refuses() -> None:
     assert containers("docker", docker(CliResult(1, "", "permission denied\n"))) == ([], "permission denied")
     broken = docker(CliResult(0, "1a 2b", ""), CliResult(124, "", ""))
     assert containers("docker", broken) == ([], "rc 124")
+
+
+def test_what_a_lock_file_names_is_in_use(tmp_path: Path) -> None:
+    (tmp_path / "lock.previous.json").write_text(json.dumps({"deployment": {"model": {"commit": COMMIT}}}))
+    assert commits_in_use(lock_files(str(tmp_path))) == {COMMIT: ["the lock file lock.previous.json"]}
+    assert lock_files(str(tmp_path / "nowhere")) == []

@@ -13,6 +13,8 @@ vllm:num_requests_running{engine="1",model_name="m"} 2.0
 vllm:num_requests_waiting{engine="0",model_name="m"} 7.0
 vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.5
 vllm:kv_cache_usage_perc{engine="1",model_name="m"} 0.25
+vllm:request_success_total{engine="0",finished_reason="stop",model_name="m"} 40.0
+vllm:request_success_total{engine="0",finished_reason="length",model_name="m"} 2.0
 vllm:generation_tokens_total{engine="0",model_name="m"} 1.2e+06
 vllm:generation_tokens_created{engine="0",model_name="m"} 1.79e+09
 vllm:iteration_tokens_total_bucket{engine="0",le="+Inf",model_name="m"} 3.0
@@ -30,6 +32,7 @@ def test_the_figures_of_today() -> None:
     assert engine_figures(TODAY) == {
         "requests_running": 5,
         "requests_waiting": 7,
+        "requests_ended": 42,
         "kv_cache_used": 0.375,
         "generated_tokens": 1.2e6,
         "started": 1.795e9,

@@ -109,5 +109,23 @@ def test_the_filters_refuse_what_is_none_of_theirs() -> None:
 
 
 def test_what_was_asked_for_is_kept_beside_what_runs() -> None:
-    assert running_deployment(head()["facts"], {"llmserve_model": "m"})["request"] == {"llmserve_model": "m"}
-    assert running_deployment({}, {"llmserve_model": "m"}) == {}
+    request = running_deployment(head()["facts"], {"model": "m", "engine_args": {"max_num_seqs": 8}})["request"]
+    assert (request["llmserve_model"], request["llmserve_engine_args"]) == ("m", {"max_num_seqs": 8})
+    assert running_deployment(head(containers=[])["facts"], {"model": "m"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("journal", "hold", "words"),
+    [
+        ({"phase": "swap"}, None, "was broken off (swap)"),
+        ({"phase": "drain"}, {"by": "x"}, "is under way (drain)"),
+        ({"phase": "rolled_back", "reason": "node1: it died"}, None, "was rolled back: node1: it died"),
+        ({"phase": "failed", "reason": "disk"}, None, "failed, and so did going back: disk"),
+        ({"phase": "done", "kind": "rollback"}, None, "rollback of 2026-11-21 09:00 UTC"),
+    ],
+)
+def test_the_last_upgrade_has_a_line(journal: dict[str, str], hold: dict[str, str] | None, words: str) -> None:
+    facts = head(journal={"began": NOW - 3600, **journal}, hold=hold)
+    screen = " ".join(status_screen(status_report([facts, worker()])).split())
+    assert "Last swap" in screen
+    assert words in screen
