@@ -135,7 +135,7 @@ def down_reason(state: ContainerState, name: str, restarts_before: int) -> Optio
     """A sentence when the process in the container has died since C(restarts_before), else C(None)."""
     if not state.exists:
         return "{0} {1} does not exist on this host".format(state.kind, name)
-    if state.status == "restarting" or state.restarts > restarts_before:
+    if state.status == "restarting" or (state.running and state.restarts > restarts_before):
         ending = _exit(state) if state.status == "restarting" else ""
         return "{0} {1} died and {2} restarted it ({3} restarts, {4} when the wait began{5})".format(
             state.kind, name, state.keeper, state.restarts, restarts_before, ending
