@@ -22,6 +22,8 @@ _SCRIPT = (
     'python3 -c \'import importlib.metadata as m; print("version", m.version("vllm"))\'; '
     "vllm serve --help=all || vllm serve --help"
 )
+# Some libraries want to write there when they are imported.
+_OWN_HOME = "HOME=$(mktemp -d) && export HOME && trap 'rm -rf \"$HOME\"' EXIT; "
 _ENV = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
 
 
@@ -101,10 +103,9 @@ def ask(question: Question, run: Runner = run_cli) -> Answer:
 def _ask_venv(question: Question, run: Runner) -> Answer:
     """As the user that serves: nothing that was fetched runs as root."""
     path = "PATH={0}/bin:/usr/local/bin:/usr/bin:/bin".format(question.venv)
-    # without a home, so that nothing is kept
-    variables = [path, "HOME=/nonexistent", *("{0}={1}".format(key, value) for key, value in _ENV.items())]
+    variables = [path, *("{0}={1}".format(key, value) for key, value in _ENV.items())]
     argv = ["setpriv", "--reuid", question.user, "--regid", question.user, "--init-groups", "--no-new-privs"]
-    done = run([*argv, "env", "-i", *variables, "sh", "-c", _SCRIPT], question.timeout)
+    done = run([*argv, "env", "-i", *variables, "sh", "-c", _OWN_HOME + _SCRIPT], question.timeout)
     if done.rc != 0:
         raise FlagsError(
             "no_answer",

@@ -22,7 +22,7 @@ ROLES = ("ray_node", "vllm_venv", "vllm_serve")
 # What `systemd-analyze security` may find in a unit, of 10: the network that it serves on (0.5), its users' shared
 # memory and devices, and code that is made at run time. A unit without any of the settings has 9.6.
 MOST_EXPOSURE = 2.5
-VARIABLES = {
+VARIABLES: dict[str, Any] = {
     "llmserve_model": "org/model",
     "llmserve_node_ip": "10.0.0.1",
     "llmserve_environment": {"NCCL_DEBUG": "INFO", "ODD": 'a "b" $c %d'},
