@@ -166,7 +166,12 @@ def ask(name: str, argv: Sequence[str], seconds: float, folder: str = UNIT_DIR, 
     if not found.user:
         return CliResult(127, "", "there is no unit {0} on this host".format(unit_name(name)))
     words = [found.labels["Bin"] + "/python3" if argv[0] == "python3" else argv[0], *argv[1:]]
-    return run([*ask_prefix(found, seconds, "llmserve-ask-{0}".format(os.getpid())), *words], seconds + 10)
+    return run([*ask_prefix(found, seconds, _ask_name()), *words], seconds + 10)
+
+
+def _ask_name() -> str:
+    """A name of its own for every question: systemd forgets the one before only after a while."""
+    return "llmserve-ask-{0}-{1}".format(os.getpid(), time.monotonic_ns())
 
 
 def ask_prefix(found: UnitFile, seconds: float, unit: str) -> List[str]:

@@ -202,7 +202,12 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmserve.vllm.plugins.module_utils._cache_info import read_cache
-from ansible_collections.llmserve.vllm.plugins.module_utils._cache_users import commits_in_use, containers, processes
+from ansible_collections.llmserve.vllm.plugins.module_utils._cache_users import (
+    commits_in_use,
+    containers,
+    processes,
+    units,
+)
 from ansible_collections.llmserve.vllm.plugins.module_utils._run_as import RunAsError, call_as
 
 
@@ -235,7 +240,7 @@ def main() -> None:
             "Only running processes were looked at, because containers cannot be listed ({0}). Run the task with "
             "become: true, and see `systemctl status docker`.".format(problem)
         )
-    in_use = commits_in_use([*boxes, *processes()])
+    in_use = commits_in_use([*boxes, *units(), *processes()])
     wanted = {str(model): str(revision) for model, revision in params["wanted"].items()}
     user = "" if is_missing(params["cache_dir"]) else params["run_as"] or ""
     try:

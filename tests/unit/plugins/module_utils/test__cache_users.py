@@ -13,6 +13,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._cache_users import 
     commits_in_use,
     containers,
     processes,
+    units,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._container import CliResult
 
@@ -77,3 +78,10 @@ def test_docker_that_is_missing_empty_or_refuses() -> None:
     assert containers("docker", docker(CliResult(1, "", "permission denied\n"))) == ([], "permission denied")
     broken = docker(CliResult(0, "1a 2b", ""), CliResult(124, "", ""))
     assert containers("docker", broken) == ([], "rc 124")
+
+
+def test_a_unit_that_is_stopped_keeps_its_snapshot(tmp_path: Path) -> None:
+    commit = "1f2e3d4c5b" * 4
+    (tmp_path / "llmserve-vllm.service").write_text(f'[Service]\nExecStart="vllm" "/hub/snapshots/{commit}"\n')
+    (tmp_path / "other.service").write_text(f"[Service]\nExecStart=/bin/x {commit}\n")
+    assert commits_in_use(units(str(tmp_path))) == {commit: ["unit llmserve-vllm.service"]}
