@@ -7,18 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: stale_containers
-short_description: The serving containers that a host is not to run
+short_description: The serving containers and units that a host is not to run
 version_added: "0.1.0"
 author:
   - "The llmserve.vllm authors (@llmserve)"
 description:
-  - Names the containers of a deployment that another executor, or another layout of the same one, has left on a host.
+  - Names the containers and systemd units of a deployment that another executor, another runtime, or another layout of
+    the same one, has left on a host.
   - Goes by the labels C(llmserve.component) and C(llmserve.executor), never by names.
-positional: _input, executor, wanted
+positional: _input, executor, wanted, runtime
 options:
   _input:
     description: >-
-      The containers of the deployment, as M(community.docker.docker_host_info) lists them with C(verbose_output).
+      The containers of the deployment, as M(community.docker.docker_host_info) lists them with C(verbose_output), and
+      the units, as M(llmserve.vllm.serving_units_info) does.
     type: list
     elements: dict
     required: true
@@ -31,6 +33,10 @@ options:
     type: list
     elements: str
     required: true
+  runtime:
+    description: V(docker) or V(venv), what they are to run in.
+    type: str
+    default: docker
 """
 
 EXAMPLES = r"""
@@ -41,7 +47,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: For each its C(name), C(component) and C(why), in the order in which they are to go.
+  description: >-
+    For each its C(name), C(component), C(runtime) and C(why), in the order in which they are to go.
   type: list
   elements: dict
 """
@@ -55,19 +62,32 @@ from ansible.errors import AnsibleFilterError
 _ORDER = ("vllm", "vllm_headless", "ray_worker", "ray_head")
 
 
-def stale_containers(containers: Any, executor: str, wanted: Any) -> list[dict[str, str]]:
+def stale_containers(containers: Any, executor: str, wanted: Any, runtime: str = "docker") -> list[dict[str, str]]:
     """What has to go, in the order in which it has to."""
     if not isinstance(containers, Sequence) or isinstance(containers, str):
         raise AnsibleFilterError("llmserve.vllm.stale_containers needs the list of containers of docker_host_info.")
     found = []
-    for container in containers:
-        labels: Mapping[str, Any] = container.get("Labels") or {}
-        component = str(labels.get("llmserve.component", ""))
-        why = _why(component, str(labels.get("llmserve.executor") or "ray"), executor, wanted)
-        names = container.get("Names") or ()
-        if why and names:
-            found.append({"name": str(names[0]).lstrip("/"), "component": component, "why": why})
+    for item in map(_read, containers):
+        why = _why(item["component"], item["executor"] or "ray", executor, wanted)
+        if item["component"] in _ORDER and item["runtime"] != runtime:
+            why = f"made for the runtime {item['runtime']}"
+        if why and item["name"]:
+            found.append({**{key: item[key] for key in ("name", "component", "runtime")}, "why": why})
     return sorted(found, key=lambda item: _ORDER.index(item["component"]))
+
+
+def _read(item: Mapping[str, Any]) -> dict[str, str]:
+    """A unit as it is, or a container by its labels."""
+    if item.get("runtime") == "venv":
+        return {key: str(item.get(key) or "") for key in ("name", "component", "executor", "runtime")}
+    labels: Mapping[str, Any] = item.get("Labels") or {}
+    names = item.get("Names") or ("",)
+    return {
+        "name": str(names[0]).lstrip("/"),
+        "component": str(labels.get("llmserve.component", "")),
+        "executor": str(labels.get("llmserve.executor") or ""),
+        "runtime": "docker",
+    }
 
 
 def _why(component: str, made_for: str, executor: str, wanted: Sequence[str]) -> str:

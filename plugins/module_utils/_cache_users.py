@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which commits of models the processes, containers and lock files of this host name.
+"""Which commits of models the processes, containers, units and lock files of this host name.
 
 A server gets its snapshot's path, or its revision, on its command line; both hold the whole commit. Nothing else of a
 command line is looked at or kept, because it may hold a secret.
@@ -16,6 +16,7 @@ import re
 from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._container import Runner, run_cli
+from ansible_collections.llmserve.vllm.plugins.module_utils._holders import UNIT_DIR
 from ansible_collections.llmserve.vllm.plugins.module_utils._host import entries, read_text
 
 # The 64 digits of a blob's digest, or of a container's id, are no commit.
@@ -49,6 +50,16 @@ def processes(proc: str = "/proc") -> List[User]:
         if line:
             program = os.path.basename(line.split("\0")[0].split(" ")[0])
             found.append(User("process {0} ({1})".format(pid, program), line))
+    return found
+
+
+def units(folder: str = UNIT_DIR) -> List[User]:
+    """The units of this collection, stopped ones included: they are started again with the same snapshot."""
+    found = []
+    for name in entries(folder):
+        text = read_text(os.path.join(folder, name)) if name.startswith("llmserve-") else None
+        if text:
+            found.append(User("unit " + name, text))
     return found
 
 

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A container watched through the Docker command line: is it up, did it restart, what did it log.
 
+A systemd unit is watched in the same words, see _unit.py.
+
 This module util is PRIVATE to the collection: nothing outside of it may import it.
 """
 
@@ -35,7 +37,7 @@ class ContainerError(Exception):
 
 
 class ContainerState(NamedTuple):
-    """What C(docker inspect) says about one container."""
+    """What C(docker inspect) says about one container, or C(systemctl show) about one unit."""
 
     exists: bool
     status: str = ""
@@ -48,6 +50,9 @@ class ContainerState(NamedTuple):
     id: str = ""
     # whether Docker was told to stop it
     stopped: bool = False
+    # what it is and who starts it again, for sentences
+    kind: str = "container"
+    keeper: str = "Docker"
 
     @property
     def running(self) -> bool:
@@ -151,13 +156,14 @@ def logs(docker_cli: str, name: str, tail: int, since: str = "", run: Runner = r
 def down_reason(state: ContainerState, name: str, restarts_before: int) -> Optional[str]:
     """A sentence when the process in the container has died since C(restarts_before), else C(None)."""
     if not state.exists:
-        return "container {0} does not exist on this host".format(name)
-    if state.status == "restarting" or state.restarts > restarts_before:
-        return "container {0} died and Docker restarted it ({1} restarts, {2} when the wait began{3})".format(
-            name, state.restarts, restarts_before, _exit(state) if state.status == "restarting" else ""
+        return "{0} {1} does not exist on this host".format(state.kind, name)
+    if state.status == "restarting" or (state.running and state.restarts > restarts_before):
+        ending = _exit(state) if state.status == "restarting" else ""
+        return "{0} {1} died and {2} restarted it ({3} restarts, {4} when the wait began{5})".format(
+            state.kind, name, state.keeper, state.restarts, restarts_before, ending
         )
     if not state.running:
-        return "container {0} is not running: {1}{2}".format(name, state.status, _exit(state))
+        return "{0} {1} is not running: {2}{3}".format(state.kind, name, state.status, _exit(state))
     return None
 
 
@@ -166,7 +172,9 @@ def hopeless_reason(state: ContainerState, name: str, restarts_before: int) -> O
     if state.running or state.status == "restarting":
         since = state.restarts if state.status == "restarting" else state.restarts - restarts_before
         if since >= RESTART_LOOP:
-            return "container {0} is in a restart loop ({1} restarts{2})".format(name, state.restarts, _exit(state))
+            return "{0} {1} is in a restart loop ({2} restarts{3})".format(
+                state.kind, name, state.restarts, _exit(state)
+            )
         return None
     return down_reason(state, name, restarts_before)
 

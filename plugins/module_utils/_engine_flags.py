@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask the vLLM in an image which arguments it accepts, once, and remember the answer by the image's identifier.
+"""Ask the vLLM in an image, or in a virtual environment, which arguments it accepts, once, and remember the answer.
 
 This module util is PRIVATE to the collection: nothing outside of it may import it.
 """
@@ -22,6 +22,8 @@ _SCRIPT = (
     'python3 -c \'import importlib.metadata as m; print("version", m.version("vllm"))\'; '
     "vllm serve --help=all || vllm serve --help"
 )
+# Some libraries want to write there when they are imported.
+_OWN_HOME = "HOME=$(mktemp -d) && export HOME && trap 'rm -rf \"$HOME\"' EXIT; "
 _ENV = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
 
 
@@ -42,16 +44,27 @@ class Answer(NamedTuple):
 
 
 class Question(NamedTuple):
-    """Which image to ask, and how."""
+    """Which image to ask, or which virtual environment and as whom, and how."""
 
     docker_cli: str
     image: str
     gpus: bool
     timeout: float
+    venv: str = ""
+    user: str = ""
+
+    @property
+    def asked(self) -> str:
+        """What is asked, in words."""
+        return self.venv or self.image
 
 
 def image_id(question: Question, run: Runner = run_cli) -> Optional[str]:
-    """The identifier of the image on this host; None when it is not there."""
+    """The identifier of the image or environment on this host; None when it is not there."""
+    if question.venv:
+        # its directory is named after its lock file, and is there only when it is complete
+        there = os.path.exists(os.path.join(question.venv, "bin", "vllm"))
+        return os.path.basename(question.venv.rstrip("/")) if there else None
     argv = [question.docker_cli, "image", "inspect", "--format", "{{.Id}}", question.image]
     done = run(argv, 60)
     if done.rc == 0 and done.stdout.strip():
@@ -67,7 +80,9 @@ def image_id(question: Question, run: Runner = run_cli) -> Optional[str]:
 
 
 def ask(question: Question, run: Runner = run_cli) -> Answer:
-    """Run the image once for its help; it needs no network and leaves nothing behind."""
+    """Run it once for its help; it needs no network and leaves nothing behind."""
+    if question.venv:
+        return _ask_venv(question, run)
     name = "llmserve-engine-flags-{0}".format(os.getpid())
     argv = [question.docker_cli, "run", "--rm", "--name", name, "--pull", "never", "--network", "none"]
     argv += ["--gpus", "all"] if question.gpus else []
@@ -85,6 +100,20 @@ def ask(question: Question, run: Runner = run_cli) -> Answer:
     return read_answer(done.stdout)
 
 
+def _ask_venv(question: Question, run: Runner) -> Answer:
+    """As the user that serves: nothing that was fetched runs as root."""
+    path = "PATH={0}/bin:/usr/local/bin:/usr/bin:/bin".format(question.venv)
+    variables = [path, *("{0}={1}".format(key, value) for key, value in _ENV.items())]
+    argv = ["setpriv", "--reuid", question.user, "--regid", question.user, "--init-groups", "--no-new-privs"]
+    done = run([*argv, "env", "-i", *variables, "sh", "-c", _OWN_HOME + _SCRIPT], question.timeout)
+    if done.rc != 0:
+        raise FlagsError(
+            "no_answer",
+            "`vllm serve --help=all` in {0} ended with rc {1}: {2}.".format(question.venv, done.rc, _last_words(done)),
+        )
+    return read_answer(done.stdout)
+
+
 def read_answer(text: str) -> Answer:
     """The version and the flags in what the image printed."""
     match = re.match(r"version (\S+)\n", text)
@@ -92,7 +121,7 @@ def read_answer(text: str) -> Answer:
     try:
         return Answer(match.group(1) if match else "", rest, parse_help(rest))
     except HelpError as exc:
-        raise FlagsError("no_answer", "The image did not print its arguments: {0}.".format(exc)) from exc
+        raise FlagsError("no_answer", "vLLM did not print its arguments: {0}.".format(exc)) from exc
 
 
 def path_of(folder: str, identifier: str) -> str:
@@ -114,7 +143,7 @@ def remember(path: str, question: Question, identifier: str, answer: Answer) -> 
     """Write an answer in one step, for everybody to read."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     data = {
-        "image": question.image,
+        "image": question.asked,
         "image_id": identifier,
         "vllm_version": answer.version,
         "help": answer.help_text,

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._host import read_text
+from ansible_collections.llmserve.vllm.plugins.module_utils._unit_file import UnitFile, read
 
 CLUSTER_LABEL = "llmserve.cluster"
 # The collection's own processes in the background, such as a mirror of models, are called so.
@@ -36,9 +37,17 @@ class Owner(NamedTuple):
     command: Optional[str]
     container_id: Optional[str]
     name: str = ""
+    # the systemd unit that it belongs to, where that is one of this collection's
+    unit: str = ""
 
 
 Find = Callable[[str], Optional[Container]]
+UNIT_DIR = "/etc/systemd/system"
+
+
+def unit_file(name: str, folder: str = UNIT_DIR) -> UnitFile:
+    """The file of a unit; empty where there is none."""
+    return read(read_text(os.path.join(folder, name)) or "")
 
 
 class Containers:
@@ -104,14 +113,23 @@ def _holder(owner: Owner, cluster: str, container_of: Find) -> Optional[str]:
     if owner.name.startswith(_OWN_PROCESS):
         return None
     process = "process {0} ({1})".format(owner.pid, owner.command)
-    container = container_of(owner.container_id) if owner.container_id else None
-    if container is None:
+    place, other = _place(owner, container_of)
+    if not place:
         return process
-    other = container.labels.get(CLUSTER_LABEL)
     if other == cluster:
         return None
     whose = "of the llmserve cluster '{0}', {1}".format(other, process) if other else process
-    return "container {0}, {1}".format(container.name, whose)
+    return "{0}, {1}".format(place, whose)
+
+
+def _place(owner: Owner, container_of: Find) -> Tuple[str, Optional[str]]:
+    """The unit or container that a process is in, and the cluster that it names; empty for any other process."""
+    if owner.unit:
+        return "unit " + owner.unit, unit_file(owner.unit).labels.get("Cluster")
+    container = container_of(owner.container_id) if owner.container_id else None
+    if container is None:
+        return "", None
+    return "container " + container.name, container.labels.get(CLUSTER_LABEL)
 
 
 def listeners(proc: str = "/proc") -> Dict[int, List[int]]:
@@ -155,8 +173,9 @@ def _sockets(fd_dir: str, wanted: Mapping[str, int]) -> List[int]:
 
 
 def _owner(base: str, pid: int) -> Owner:
-    in_container = container_id(read_text(os.path.join(base, "cgroup")) or "")
-    return Owner(pid, _command(base), in_container, (read_text(os.path.join(base, "comm")) or "").strip())
+    cgroup = read_text(os.path.join(base, "cgroup")) or ""
+    name = (read_text(os.path.join(base, "comm")) or "").strip()
+    return Owner(pid, _command(base), container_id(cgroup), name, own_unit(cgroup))
 
 
 def _command(base: str) -> str:
@@ -170,3 +189,9 @@ def container_id(cgroup: str) -> Optional[str]:
     ids = [re.findall(r"[0-9a-f]{64}", line) for line in cgroup.splitlines()]
     deepest = max(ids, key=len, default=[])
     return deepest[-1] if deepest else None
+
+
+def own_unit(cgroup: str) -> str:
+    """The unit of this collection in the text of C(/proc/PID/cgroup); empty for any other process."""
+    match = re.search(r"/system\.slice/(llmserve-[a-z-]+\.service)(?:/|$)", cgroup, re.M)
+    return match.group(1) if match else ""

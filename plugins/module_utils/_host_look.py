@@ -22,6 +22,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils import (
     _holders,
     _host_docker,
     _host_texts,
+    _unit,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._container import CliResult, last_lines, run_cli
 from ansible_collections.llmserve.vllm.plugins.module_utils._endpoint_facts import ask_endpoint
@@ -69,6 +70,8 @@ class HostLook:
         """All of it, secrets included: take them out before it leaves the host."""
         docker = self._docker()
         containers = self._containers() if docker["server"] else []
+        # what runs without Docker is told in the same words
+        containers = sorted(containers + _unit.units(self.params["cluster"]), key=lambda item: str(item["name"]))
         gpu = self._gpu(docker)
         found: Dict[str, Any] = {
             "time": time.time(),
@@ -122,6 +125,8 @@ class HostLook:
         }
 
     def _exec(self, container: Mapping[str, Any], seconds: int, *argv: str) -> CliResult:
+        if container.get("runtime") == "venv":
+            return _unit.ask(container["name"], argv, seconds)
         return run_cli([str(self.client), "exec", container["id"], *argv], seconds)
 
     def _versions(self, containers: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, str]]:
@@ -180,8 +185,7 @@ class HostLook:
         if most <= 0:
             return {}
         texts: Dict[str, str] = {}
-        if self.client:
-            texts.update(_host_texts.container_logs(self.client, containers, most, _capture.capture))
+        texts.update(_host_texts.container_logs(self.client or "", containers, most, _capture.capture))
         if docker["client"] and docker["error"]:
             texts["docker"] = docker["error"]
         since = _host_texts.begin_of(containers, time.time())

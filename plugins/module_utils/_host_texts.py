@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._capture import Captured
 from ansible_collections.llmserve.vllm.plugins.module_utils._cluster_containers import log_since
+from ansible_collections.llmserve.vllm.plugins.module_utils._unit import log_argv
 
 # What runs containers and GPUs; a unit that a host has not got is no error.
 UNITS = (
@@ -65,11 +66,14 @@ def begin_of(containers: Sequence[Mapping[str, Any]], now: float) -> int:
 def container_logs(
     docker_cli: str, containers: Sequence[Mapping[str, Any]], most: int, capture: Capture
 ) -> Dict[str, str]:
-    """What each container has logged in its present run, by its name."""
+    """What each container or unit has logged in its present run, by its name."""
     found = {}
     for container in containers:
         since = log_since(container)
-        argv = [docker_cli, "logs", "--tail", _LINES, *(["--since", str(since)] if since else []), container["id"]]
+        if container.get("runtime") == "venv":
+            argv = log_argv(container["name"], _LINES, "@{0}".format(since) if since else "")
+        else:
+            argv = [docker_cli, "logs", "--tail", _LINES, *(["--since", str(since)] if since else []), container["id"]]
         found[str(container["name"])] = capture(argv, _SECONDS, most).text
     return found
 

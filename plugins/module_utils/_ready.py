@@ -25,6 +25,8 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._openai import (
 )
 
 HEALTH_SECONDS = 5.0
+# How whoever keeps the process says that the kernel has killed it for memory.
+_OOM = {"container": "Docker says OOMKilled=true", "unit": "systemd says Result=oom-kill"}
 
 
 class Progress(NamedTuple):
@@ -116,18 +118,18 @@ _ENDS_WITHOUT_CAUSE = {"engine_killed", "stopped_by_signal", "unclassified_error
 
 
 def explain_death(log: str, state: Optional[ContainerState]) -> List[Dict[str, Any]]:
-    """The diagnosis of a dead server: its log, and what Docker knows about its end."""
+    """The diagnosis of a dead server: its log, and what Docker or systemd knows about its end."""
     findings = diagnose(log)
     if state is None or not state.exists:
         return findings
     causes = [finding["cause"] for finding in findings]
     if state.oom_killed and "host_oom" not in causes:
-        findings.insert(0, finding("host_oom", "Docker says OOMKilled=true"))
+        findings.insert(0, finding("host_oom", _OOM[state.kind]))
     elif state.stopped and set(causes) <= _ENDS_WITHOUT_CAUSE:
         findings.insert(0, finding("stopped_by_signal", "Docker says that it was told to stop the container"))
     elif not findings and state.exit_code in (137, 143):
         slug = "engine_killed" if state.exit_code == 137 else "stopped_by_signal"
-        findings.append(finding(slug, "Docker says exit code {0}".format(state.exit_code)))
+        findings.append(finding(slug, "{0} says exit code {1}".format(state.keeper, state.exit_code)))
     return findings
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watches a starting vLLM server: its container first, then its endpoint, and its log when it has died.
+"""Watches a starting vLLM server: its container or unit first, then its endpoint, and its log when it has died.
 
 This module util is PRIVATE to the collection: nothing outside of it may import it.
 """
@@ -17,13 +17,12 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._container import (
     ContainerState,
     at_its_end,
     down_reason,
-    inspect,
     last_lines,
-    logs,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnose import describe
 from ansible_collections.llmserve.vllm.plugins.module_utils._engine_memory import memory_figures
 from ansible_collections.llmserve.vllm.plugins.module_utils._ready import Probe, explain_death, is_final, read_progress
+from ansible_collections.llmserve.vllm.plugins.module_utils._runtime import runtime_of
 from ansible_collections.llmserve.vllm.plugins.module_utils._wait import FAILED, READY, TIMEOUT, WAITING, Look, minutes
 
 # Enough to find the last progress line between the chatter of many workers, and to find a root cause.
@@ -34,10 +33,11 @@ SILENT_SECONDS = 30.0
 
 
 class ReadyWatch:
-    """Looks at the container first: only while it lives is it worth asking the endpoint."""
+    """Looks at the container or unit first: only while it lives is it worth asking the endpoint."""
 
     def __init__(self, params: Dict[str, Any], probe: Probe, patience: float) -> None:
         self.params = params
+        self.runtime = runtime_of(params)
         self.probe = probe
         self.patience = patience
         self.resume: Dict[str, Any] = dict(params["resume"])
@@ -46,7 +46,7 @@ class ReadyWatch:
         self.resume.pop("slice", None)
 
     def look(self, budget: float) -> Look:
-        dead = self._dead() if self.params["container"] else None
+        dead = self._dead()
         if dead is not None or self.params["headless"]:
             # another host answers for a headless rank, and says so through the action
             return dead or self._loading()
@@ -60,7 +60,7 @@ class ReadyWatch:
             return self._healthy(str(error) if error else "")
         for key in ("healthy_at", "slice"):
             self.resume.pop(key, None)
-        if error is not None and not self.params["container"]:
+        if error is not None and self.runtime is None:
             # there is no log to read the progress from
             sentence = "no answer yet: " + str(error).split(": ", 1)[0].rstrip(".")
             return Look(WAITING, sentence, {"figures": {"stage": "start"}, "ready": False})
@@ -86,9 +86,10 @@ class ReadyWatch:
         return now - float(self.resume["log_at"])
 
     def _dead(self) -> Optional[Look]:
-        name = self.params["container"]
+        if self.runtime is None:
+            return None
         try:
-            state = self.state = inspect(self.params["docker_cli"], name)
+            state = self.state = self.runtime.state()
         except ContainerError as exc:
             return self._failed("no_container_runtime", str(exc))
         if "restarts_before" not in self.resume:
@@ -97,7 +98,7 @@ class ReadyWatch:
             # the run that died may be the one before the present one
             fresh = state.restarts <= self.resume["restarts_before"]
             self.resume["since"] = state.started_at if fresh else state.created
-        reason = down_reason(state, name, int(self.resume["restarts_before"]))
+        reason = down_reason(state, self.runtime.name, int(self.resume["restarts_before"]))
         return self._failed("died", reason) if reason else None
 
     def _healthy(self, trouble: str) -> Look:
@@ -116,12 +117,12 @@ class ReadyWatch:
         return Look(FAILED, sentence, {"reason_kind": kind, "ready": False, "figures": {"stage": kind}})
 
     def _log(self, lines: int) -> str:
-        if not self.params["container"] or self.state is None or not self.state.exists:
+        if self.runtime is None or self.state is None or not self.state.exists:
             return ""
-        return logs(self.params["docker_cli"], self.params["container"], lines, self.resume.get("since", ""))
+        return self.runtime.logs(lines, self.resume.get("since", ""))
 
     def memory(self) -> Dict[str, float]:
-        """What vLLM has logged about its memory; empty without a container, or when the log does not go back so far."""
+        """What vLLM has logged about its memory; empty without a log, or when that does not go back so far."""
         return memory_figures(self._log(DIAGNOSIS_LINES))
 
     def autopsy(self, look: Look, status: str) -> Dict[str, Any]:

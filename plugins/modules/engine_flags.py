@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: engine_flags
-short_description: The arguments that the vLLM in an image accepts
+short_description: The arguments that the vLLM in an image or a virtual environment accepts
 version_added: "0.1.0"
 author:
   - "The llmserve.vllm authors (@llmserve)"
@@ -17,6 +17,8 @@ description:
     P(llmserve.vllm.vllm_args#filter). This takes half a minute, so the answer is remembered in O(state_dir) by the
     image's identifier, and the same image is not asked again.
   - The container has no network and is removed. The image has to be on the host; it is not pulled.
+  - With O(venv), the vLLM of a virtual environment is asked in the same way, as O(user) and with the name of its
+    directory as identifier.
   - An image that does not answer is a warning, and RV(flags) is empty, so that what the collection itself knows of the
     release decides.
 attributes:
@@ -33,9 +35,17 @@ attributes:
 options:
   image:
     description:
-      - Name of the image.
+      - Name of the image. Either this or O(venv) is required.
     type: str
-    required: true
+  venv:
+    description:
+      - Directory of a virtual environment with vLLM, instead of O(image).
+    type: path
+  user:
+    description:
+      - The user, and the group of the same name, to run the vLLM of O(venv) as.
+    type: str
+    default: llmserve
   state_dir:
     description:
       - Directory on the host for the answers, one file of about 160 KiB for each image, mode V(0644). It is made where
@@ -124,8 +134,9 @@ def look_up(question: _engine_flags.Question, state_dir: str, check_mode: bool) 
         # a real run would have it pulled before
         return {"changed": True, "flags": {}, "vllm_version": "", "image_id": "", "path": "", "asked": False}
     if identifier is None:
+        what, mend = ("environment", "make") if question.venv else ("image", "pull or build")
         raise _engine_flags.FlagsError(
-            "image_missing", "This host has no image {0}: pull or build it first.".format(question.image)
+            "image_missing", "This host has no {0} {1}: {2} it first.".format(what, question.asked, mend)
         )
     path = _engine_flags.path_of(state_dir, identifier)
     answer = _engine_flags.recall(path)
@@ -147,16 +158,27 @@ def look_up(question: _engine_flags.Question, state_dir: str, check_mode: bool) 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "image": {"type": "str", "required": True},
+            "image": {"type": "str"},
+            "venv": {"type": "path"},
+            "user": {"type": "str", "default": "llmserve"},
             "state_dir": {"type": "path", "required": True},
             "gpus": {"type": "bool", "default": True},
             "timeout": {"type": "float", "default": 300},
             "docker_cli": {"type": "str", "default": "docker"},
         },
+        required_one_of=[("image", "venv")],
+        mutually_exclusive=[("image", "venv")],
         supports_check_mode=True,
     )
     params = module.params
-    question = _engine_flags.Question(params["docker_cli"], params["image"], params["gpus"], params["timeout"])
+    question = _engine_flags.Question(
+        params["docker_cli"],
+        params["image"] or "",
+        params["gpus"],
+        params["timeout"],
+        venv=params["venv"] or "",
+        user=params["user"],
+    )
     try:
         result = look_up(question, params["state_dir"], module.check_mode)
     except _engine_flags.FlagsError as exc:

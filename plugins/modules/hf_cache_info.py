@@ -212,6 +212,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._cache_users import 
     containers,
     lock_files,
     processes,
+    units,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._run_as import RunAsError, call_as
 
@@ -246,7 +247,7 @@ def main() -> None:
             "Only running processes were looked at, because containers cannot be listed ({0}). Run the task with "
             "become: true, and see `systemctl status docker`.".format(problem)
         )
-    in_use = commits_in_use([*boxes, *lock_files(params["config_dir"]), *processes()])
+    in_use = commits_in_use([*boxes, *units(), *lock_files(params["config_dir"]), *processes()])
     wanted = {str(model): str(revision) for model, revision in params["wanted"].items()}
     user = "" if is_missing(params["cache_dir"]) else params["run_as"] or ""
     try:

@@ -13,15 +13,16 @@ version_added: "0.1.0"
 author:
   - "The llmserve.vllm authors (@llmserve)"
 description:
-  - Asks the running Ray cluster itself, through the Python and the Ray of a container that takes part in it, which
-    nodes are alive and how many GPUs they bring, and waits until both are as many as expected.
+  - Asks the running Ray cluster itself, through the Python and the Ray of a container or a systemd unit that takes part
+    in it, which nodes are alive and how many GPUs they bring, and waits until both are as many as expected.
   - GPUs that a running engine uses or that a placement group holds count as present, so that a second run of a playbook
     does not wait for GPUs which are rightly busy.
-  - Fails at once when waiting is in vain because the container does not exist, has stopped or keeps restarting, or
-    because Ray refuses the token or has another version.
+  - Fails at once when waiting is in vain because the container or unit does not exist, has stopped or keeps restarting,
+    or because Ray refuses the token or has another version.
   - In a playbook an action plugin of the same name runs this module in slices and prints a line of progress for each.
 requirements:
-  - A container runtime's command line with C(inspect), C(logs) and C(exec), and the right to use it.
+  - With O(container), a container runtime's command line with C(inspect), C(logs) and C(exec), and the right to use it.
+  - With O(unit), systemd with C(systemd-run), and root.
 extends_documentation_fragment:
   - llmserve.vllm.attributes.waiter
 attributes:
@@ -45,11 +46,16 @@ options:
   container:
     description:
       - Name of a running container of the cluster, best that of the head. Ray's token is taken from its environment.
+      - Either this or O(unit) is required.
     type: str
-    required: true
+  unit:
+    description:
+      - Name of a systemd unit of the cluster that the role vllm_venv has made, best that of the head. Ray is asked as
+        its user, with its environment and its token.
+    type: str
   address:
     description:
-      - C(IP:port) of the head (the GCS), as seen from inside the container.
+      - C(IP:port) of the head (the GCS), as seen from inside the container or from the unit.
     type: str
     default: 127.0.0.1:6379
   docker_cli:
@@ -85,7 +91,7 @@ options:
     default: 2
   log_lines:
     description:
-      - Number of the container's last log lines to return when it has failed.
+      - Number of the last log lines to return when it has failed.
     type: int
     default: 30
 seealso:
@@ -154,7 +160,7 @@ missing:
   elements: str
   sample: []
 ray_version:
-  description: Version of Ray in the container.
+  description: Version of Ray in the container or the unit's environment.
   returned: when Ray answered
   type: str
   sample: 2.56.1
@@ -164,7 +170,7 @@ error_kind:
   type: str
   sample: cluster_unreachable
 log_tail:
-  description: The last lines of the container's log.
+  description: The last lines of the log.
   returned: on failure
   type: list
   elements: str
@@ -195,13 +201,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmserve.vllm.plugins.module_utils._container import (
     ContainerError,
     hopeless_reason,
-    inspect,
     last_lines,
-    logs,
-    run_cli,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._ray import PROBE_SCRIPT, judge, parse_probe
 from ansible_collections.llmserve.vllm.plugins.module_utils._ray_text import PERMANENT_ERRORS, classify_error
+from ansible_collections.llmserve.vllm.plugins.module_utils._runtime import Runtime, runtime_of
 from ansible_collections.llmserve.vllm.plugins.module_utils._wait import (
     FAILED,
     READY,
@@ -218,27 +222,28 @@ NOTHING: dict[str, Any] = {"nodes": [], "gpus_total": 0.0, "gpus_used": 0.0, "gp
 
 
 class RayWatch:
-    """Looks at the container, then asks the Ray in it."""
+    """Looks at the container or unit, then asks the Ray in it."""
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: dict[str, Any], runtime: Runtime) -> None:
         self.params = params
+        self.runtime = runtime
         self.restarts_before = params["resume"].get("restarts_before")
 
     def look(self, budget: float) -> Look:
         params = self.params
         try:
-            state = inspect(params["docker_cli"], params["container"])
+            state = self.runtime.state()
         except ContainerError as exc:
             return self._nothing(FAILED, str(exc), "no_container_runtime")
         if self.restarts_before is None:
             self.restarts_before = state.restarts
-        gone = hopeless_reason(state, params["container"], int(self.restarts_before))
+        gone = hopeless_reason(state, self.runtime.name, int(self.restarts_before))
         if gone:
             return self._nothing(FAILED, gone, "container_not_running")
         if not state.running:
-            return self._nothing(WAITING, "the container is restarting", "container_not_running")
-        argv = [params["docker_cli"], "exec", params["container"], "python3", "-c", PROBE_SCRIPT, params["address"]]
-        done = run_cli([*argv, str(PROBE_SECONDS)], PROBE_SECONDS + 10)
+            return self._nothing(WAITING, "the {0} is restarting".format(state.kind), "container_not_running")
+        argv = ["python3", "-c", PROBE_SCRIPT, params["address"], str(PROBE_SECONDS)]
+        done = self.runtime.ask(argv, PROBE_SECONDS)
         cluster = parse_probe(done.stdout)
         if cluster is None:
             kind, line = classify_error(done.stderr + "\n" + done.stdout)
@@ -264,14 +269,15 @@ class RayWatch:
         return Look(status, sentence, facts)
 
     def log_tail(self) -> list[str]:
-        params = self.params
-        count = params["log_lines"]
-        return last_lines(logs(params["docker_cli"], params["container"], count * 2), count)
+        count = self.params["log_lines"]
+        return last_lines(self.runtime.logs(count * 2), count)
 
 
 def failure(params: dict[str, Any], status: str, look: Look, elapsed: float) -> str:
     """What went wrong, where, and what to do."""
     command = "`{0} logs {1}`".format(params["docker_cli"], params["container"])
+    if params["unit"]:
+        command = "`journalctl --unit {0}`".format(params["unit"])
     sentence = look.sentence.rstrip(".")
     if status == FAILED:
         return "The Ray cluster is not coming up: {0}. See log_tail, and {1} on this host.".format(sentence, command)
@@ -279,8 +285,8 @@ def failure(params: dict[str, Any], status: str, look: Look, elapsed: float) -> 
         mend = "See log_tail, and {0} on this host.".format(command)
     else:
         mend = (
-            "On each missing node read the log of its Ray worker container. The node must reach the head and "
-            "all others over the cluster network on every TCP port, and run the same image with the same Ray token."
+            "On each missing node read the log of its Ray worker. The node must reach the head and "
+            "all others over the cluster network on every TCP port, and run the same versions with the same Ray token."
         )
     return "The Ray cluster is not complete after {0}: {1}. {2}".format(minutes(elapsed), sentence, mend)
 
@@ -288,7 +294,8 @@ def failure(params: dict[str, Any], status: str, look: Look, elapsed: float) -> 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "container": {"type": "str", "required": True},
+            "container": {"type": "str"},
+            "unit": {"type": "str"},
             "address": {"type": "str", "default": "127.0.0.1:6379"},
             "docker_cli": {"type": "str", "default": "docker"},
             "nodes": {"type": "int", "default": 1},
@@ -300,10 +307,16 @@ def main() -> None:
             "slice": {"type": "float", "default": 0},
             "resume": {"type": "dict", "default": {}},
         },
+        required_one_of=[("container", "unit")],
+        mutually_exclusive=[("container", "unit")],
         supports_check_mode=True,
     )
     params = module.params
-    watch = RayWatch(params)
+    runtime = runtime_of(params)
+    if runtime is None:
+        module.fail_json(msg="Name the container or the unit of Ray: container or unit is empty.")
+        return
+    watch = RayWatch(params, runtime)
     waited = wait_for(
         watch.look,
         timeout=0 if module.check_mode else params["timeout"],

@@ -15,12 +15,13 @@ author:
 description:
   - Waits until an endpoint has answered a real completion. A green health check is not enough, because an engine that
     hangs keeps it green.
-  - Watches the container that serves it meanwhile, and fails within a second when its process has died, with the root
-    cause found in its log, instead of waiting for the timeout.
+  - Watches the container or systemd unit that serves it meanwhile, and fails within a second when its process has died,
+    with the root cause found in its log, instead of waiting for the timeout.
   - In a playbook an action plugin of the same name runs this module in slices and prints a line of progress for each,
     such as the shards loaded so far.
 requirements:
   - With O(container), a container runtime's command line with C(inspect) and C(logs), and the right to use it.
+  - With O(unit), systemd, and the right to read its journal.
 extends_documentation_fragment:
   - llmserve.vllm.attributes.waiter
 attributes:
@@ -64,11 +65,16 @@ options:
       - Name of the container that runs the server on this host. Without it only the endpoint is watched, and a server
         that dies is noticed at the timeout only.
     type: str
+  unit:
+    description:
+      - Name of the systemd unit that runs the server on this host, instead of O(container).
+    type: str
   headless:
     description:
-      - Whether the container on this host is a rank without an API, of a server that other hosts run, too. Then only
-        the container is watched, and the wait is over when a host of the same task has got its answer.
-      - Takes O(container), and in a playbook only makes sense in a task that waits on the other host as well.
+      - Whether the container or unit on this host is a rank without an API, of a server that other hosts run, too. Then
+        only that is watched, and the wait is over when a host of the same task has got its answer.
+      - Takes O(container) or O(unit), and in a playbook only makes sense in a task that waits on the other host as
+        well.
     type: bool
     default: false
   together:
@@ -85,8 +91,9 @@ options:
     default: docker
   restarts_before:
     description:
-      - How often Docker had restarted the container before this wait. More restarts mean that the server has died.
-      - Give V(0) for a container that has just been created. Without it the count at the first look is taken.
+      - How often Docker had restarted the container, or systemd the unit, before this wait. More restarts mean that the
+        server has died.
+      - Give V(0) for a container or unit that has just been made. Without it the count at the first look is taken.
     type: int
   timeout:
     description:
@@ -110,7 +117,7 @@ options:
     default: 1
   log_lines:
     description:
-      - Number of the container's last log lines to return when it has failed.
+      - Number of the last log lines to return when it has failed.
     type: int
     default: 60
   validate_certs:
@@ -126,7 +133,7 @@ options:
     description:
       - The plan that the server was started by, RV(llmserve.vllm.parallel_plan#module:plan). What vLLM logs about its
         memory is compared with it, see RV(differences); a difference above 10 % is a warning.
-      - Without a container there is no log to compare with.
+      - Without O(container) or O(unit) there is no log to compare with.
     type: dict
     default: {}
 seealso:
@@ -182,12 +189,12 @@ memory:
     - >-
       What vLLM has logged about its memory: C(weights_gib_per_gpu), C(kv_cache_gib_per_gpu), C(kv_cache_tokens),
       C(max_concurrency), C(load_seconds), as far as the log goes back to the start.
-  returned: when ready, with O(container)
+  returned: when ready, with O(container) or O(unit)
   type: dict
   sample: {weights_gib_per_gpu: 14.99, kv_cache_gib_per_gpu: 51.38, kv_cache_tokens: 420896}
 differences:
   description: One sentence per figure that both RV(memory) and O(planned) have.
-  returned: when ready, with O(container)
+  returned: when ready, with O(container) or O(unit)
   type: list
   elements: str
   sample: ['weights: planned 14.99 GiB per GPU, vLLM has 14.99 GiB per GPU (+0.0 %)']
@@ -249,7 +256,7 @@ reason_kind:
   type: str
   sample: died
 log_tail:
-  description: The last lines of the container's log.
+  description: The last lines of the log.
   returned: on failure
   type: list
   elements: str
@@ -297,6 +304,7 @@ def main() -> None:
             "api_key_file": {"type": "path", "no_log": False},
             "model": {"type": "str", "required": True},
             "container": {"type": "str"},
+            "unit": {"type": "str"},
             "headless": {"type": "bool", "default": False},
             "together": {"type": "bool", "default": False},
             "docker_cli": {"type": "str", "default": "docker"},
@@ -312,8 +320,8 @@ def main() -> None:
             "slice": {"type": "float", "default": 0},
             "resume": {"type": "dict", "default": {}},
         },
-        mutually_exclusive=[("api_key", "api_key_file")],
-        required_if=[("headless", True, ["container"])],
+        mutually_exclusive=[("api_key", "api_key_file"), ("container", "unit")],
+        required_if=[("headless", True, ["container", "unit"], True)],
         supports_check_mode=True,
     )
     params = module.params

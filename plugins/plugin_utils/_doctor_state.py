@@ -77,6 +77,9 @@ def _differ(slug: str, name: str, by_host: Mapping[str, Mapping[str, Any]]) -> I
 
 def _docker(name: str, facts: Mapping[str, Any]) -> Iterator[Finding]:
     docker = facts["docker"]
+    if any(item.get("runtime") == "venv" for item in facts["containers"]):
+        # what serves here needs no Docker
+        return
     if docker["client"] is None:
         yield seen("docker_missing", name, docker["error"])
     elif docker["server"] is None:
@@ -100,7 +103,8 @@ def _container(name: str, item: Mapping[str, Any], now: float) -> Iterator[Findi
     words = f"{item['name']} is {item['status']}, exit code {item['exit_code']}, {item['restarts']} restarts"
     words += f": {item['error']}" if item["error"] else ""
     if item["oom_killed"] and item["status"] != "running":
-        yield known("host_oom", name, f"Docker says OOMKilled=true of {item['name']}")
+        told = "systemd says Result=oom-kill" if item.get("runtime") == "venv" else "Docker says OOMKilled=true"
+        yield known("host_oom", name, f"{told} of {item['name']}")
     loops = item["status"] == "running" and item["restarts"] >= _RESTART_LOOP and _young(item, now)
     if item["status"] == "restarting" or loops:
         yield seen("container_restarts", name, words)

@@ -43,6 +43,7 @@ START = "start"
 
 _DAY = 24 * 3600
 _KEPT_ACTIONS = 20
+_PROPERTIES = "LoadState,ActiveState,SubState,NRestarts,ExecMainStartTimestampMonotonic"
 _CRASHES = 3
 # How long after an action a container that is down was left so by an action that was cut off.
 _PENDING_SECONDS = 900
@@ -70,7 +71,7 @@ class Look(NamedTuple):
     advanced: bool = False
     # why nothing may be done now; empty when it may
     held: str = ""
-    # what Docker says of the engine's container; empty when it does not answer
+    # what Docker says of the engine's container, or systemd of its unit; empty when it does not answer
     container: str = ""
     started: float = 0
     restarts: int = 0
@@ -90,20 +91,35 @@ def judge(look: Look, state: Dict[str, Any], config: Dict[str, Any], now: float)
     verdicts = (
         (OK, look.answer_seconds is not None, ""),
         (HELD, bool(look.held), look.held),
-        (UNKNOWN, not look.container, "Docker does not answer; " + look.error),
+        (UNKNOWN, not look.container, "{0} does not answer; {1}".format(keeper(config), look.error)),
         (
             CRASHING,
             look.container == "restarting" or crashes >= _CRASHES,
-            "the engine dies and Docker restarts it ({0} restarts)".format(look.restarts),
+            "the engine dies and {0} restarts it ({1} restarts)".format(keeper(config), look.restarts),
         ),
-        # Docker restarts what dies by itself: this one was stopped
-        (STOPPED, look.container != "running", "the engine's container is {0}".format(look.container)),
+        # what dies by itself is restarted: this one was stopped, or given up
+        (STOPPED, look.container != "running", "the engine's {0} is {1}".format(kind(config), look.container)),
         (REFUSED, 400 <= (look.status or 0) < 500, look.error),
         (BUSY, look.advanced, "no answer in time, but the engine makes tokens for others"),
         (LOADING, not look.healthy and _is_loading(look, state, config, now), look.error),
         (FAILED, True, look.error),
     )
     return next((verdict, reason) for verdict, applies, reason in verdicts if applies)
+
+
+def in_units(config: Dict[str, Any]) -> bool:
+    """Whether systemd units serve instead of containers."""
+    return bool(config.get("runtime") == "venv")
+
+
+def keeper(config: Dict[str, Any]) -> str:
+    """Who restarts what dies."""
+    return "systemd" if in_units(config) else "Docker"
+
+
+def kind(config: Dict[str, Any]) -> str:
+    """What the engine runs in."""
+    return "unit" if in_units(config) else "container"
 
 
 def _is_loading(look: Look, state: Dict[str, Any], config: Dict[str, Any], now: float) -> bool:
@@ -321,9 +337,20 @@ def look_at(config: Dict[str, Any], now: float) -> Look:
 
 def docker(config: Dict[str, Any], seconds: float, *words: str) -> Optional[str]:
     """What Docker's client printed; None when it failed."""
+    return call(seconds, config["docker"], *words)
+
+
+def systemctl(config: Dict[str, Any], seconds: float, *words: str) -> Optional[str]:
+    """What systemctl printed; None when it failed."""
+    return call(seconds, config.get("systemctl", "systemctl"), *words)
+
+
+def call(seconds: float, *argv: str) -> Optional[str]:
+    """What a program printed; None when it failed, and why is in the journal."""
+    name = " ".join([os.path.basename(argv[0]), *argv[1:2]])
     try:
         done = subprocess.run(
-            [config["docker"], *words],
+            list(argv),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -331,16 +358,18 @@ def docker(config: Dict[str, Any], seconds: float, *words: str) -> Optional[str]
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as exc:
-        print("docker {0}: {1}".format(words[0], exc), flush=True)
+        print("{0}: {1}".format(name, exc), flush=True)
         return None
     if done.returncode != 0:
-        print("docker {0}: {1}".format(words[0], done.stderr.decode("utf-8", "replace").strip()[-500:]), flush=True)
+        print("{0}: {1}".format(name, done.stderr.decode("utf-8", "replace").strip()[-500:]), flush=True)
         return None
     return done.stdout.decode("utf-8", "replace")
 
 
 def inspect(config: Dict[str, Any]) -> Tuple[str, float, int]:
-    """Status, start and restarts of the engine's container. An empty status: Docker does not answer."""
+    """Status, start and restarts of the engine's container or unit. An empty status: who keeps it does not answer."""
+    if in_units(config):
+        return read_unit(systemctl(config, 20, "show", config["engine"] + ".service", "--property", _PROPERTIES) or "")
     listed = docker(config, 20, "ps", "--all", "--quiet", "--filter", "name=^/{0}$".format(config["engine"]))
     if listed is None:
         return "", 0, 0
@@ -353,6 +382,25 @@ def inspect(config: Dict[str, Any]) -> Tuple[str, float, int]:
     return words[0], parse_time(words[2]), int(words[1])
 
 
+def read_unit(text: str) -> Tuple[str, float, int]:
+    """The same of what systemctl shows, in Docker's words."""
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    if "LoadState" not in found:
+        return "", 0, 0
+    if found["LoadState"] == "not-found":
+        return "missing", 0, 0
+    active = found.get("ActiveState") in ("active", "reloading", "activating", "deactivating")
+    status = "running" if active else "exited"
+    if found.get("SubState", "").startswith("auto-restart"):
+        status = "restarting"
+    started = int(found.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+    return (
+        status,
+        time.time() - time.monotonic() + started if started else 0,
+        int(found.get("NRestarts") or 0),
+    )
+
+
 def parse_time(stamp: str) -> float:
     """Docker's time in UTC as seconds since 1970."""
     try:
@@ -363,8 +411,12 @@ def parse_time(stamp: str) -> float:
 
 def ray_nodes(config: Dict[str, Any]) -> Optional[int]:
     """How many nodes Ray counts as alive; None when it does not answer."""
-    argv = ("exec", config["ray_head"], "python3", "-c", _RAY, config["ray_address"])
-    for line in (docker(config, 40, *argv) or "").splitlines():
+    if in_units(config):
+        # as the user of Ray and with its token, which this unit has no right to read
+        printed = call(40, *config["ray_ask"], "-c", _RAY, config["ray_address"])
+    else:
+        printed = docker(config, 40, "exec", config["ray_head"], "python3", "-c", _RAY, config["ray_address"])
+    for line in (printed or "").splitlines():
         if line.startswith("ALIVE "):
             return int(line.split()[1])
     return None
@@ -372,18 +424,31 @@ def ray_nodes(config: Dict[str, Any]) -> Optional[int]:
 
 def act(config: Dict[str, Any], action: str) -> bool:
     """Restart in the right order: Ray's head first, whose workers follow by themselves, then the engine."""
-    stop = str(config["stop_seconds"])
-    patience = config["stop_seconds"] + 60
     if action == START:
-        return docker(config, 60, "start", config["engine"]) is not None
+        return _start(config)
     done = True
     if action == GROUP:
-        done = docker(config, patience, "restart", "-t", stop, config["ray_head"]) is not None
+        done = _restart(config, config["ray_head"])
         deadline = time.monotonic() + config["ray_seconds"]
         while done and (ray_nodes(config) or 0) < config["nodes"] and time.monotonic() < deadline:
             time.sleep(5)
     # also when Ray's head could not be: it is not worse off then
-    return docker(config, patience, "restart", "-t", stop, config["engine"]) is not None and done
+    return _restart(config, config["engine"]) and done
+
+
+def _start(config: Dict[str, Any]) -> bool:
+    if in_units(config):
+        return systemctl(config, 60, "start", config["engine"] + ".service") is not None
+    return docker(config, 60, "start", config["engine"]) is not None
+
+
+def _restart(config: Dict[str, Any], name: str) -> bool:
+    patience = config["stop_seconds"] + 60
+    if not in_units(config):
+        return docker(config, patience, "restart", "-t", str(config["stop_seconds"]), name) is not None
+    # starts that were counted before are not to forbid this one
+    systemctl(config, 20, "reset-failed", name + ".service")
+    return systemctl(config, patience, "restart", name + ".service") is not None
 
 
 def main(path: str) -> int:

@@ -345,3 +345,66 @@ def test_without_ray_the_engine_alone_is_restarted_and_takes_its_ranks_along() -
 def test_tokens_that_were_read_count_as_well() -> None:
     page = 'vllm:prompt_tokens_total{engine="0"} 100\nvllm:generation_tokens_total 5\nvllm:prompt_tokens_cached 7\n'
     assert canary.tokens_made(page) == 105
+
+
+# The same with units.
+
+SYSTEMCTL = """#!/bin/sh
+echo "$@" >> {calls}
+[ "$1" = show ] && printf '{shown}'
+exit 0
+"""
+SHOWN = (
+    "LoadState=loaded\\nActiveState={active}\\nSubState={sub}\\nNRestarts={restarts}\\n"
+    "ExecMainStartTimestampMonotonic=1000000\\n"
+)
+
+
+class UnitHost(Host):
+    """A host whose engine is a systemd unit."""
+
+    def __init__(self, folder: Path, url: str, active: str = "active", sub: str = "running", nodes: int = 2) -> None:
+        super().__init__(folder, url)
+        shown = SHOWN.format(active=active, sub=sub, restarts=0)
+        for name, text in (
+            ("systemctl", SYSTEMCTL.format(calls=folder / "calls", shown=shown)),
+            ("ask", f"#!/bin/sh\necho ALIVE {nodes}\n"),
+        ):
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+        self.config.update(runtime="venv", docker="/nonexistent", systemctl=str(folder / "systemctl"))
+        self.config["ray_ask"] = [str(folder / "ask")]
+
+
+def test_a_unit_that_hangs_is_restarted_whatever_was_counted_before(tmp_path: Path) -> None:
+    with serving(hanging()) as url:
+        host = UnitHost(tmp_path, url)
+        state = host.run()
+    assert state["actions"][0]["what"] == "engine"
+    assert host.restarts() == ["restart llmserve-vllm.service"]
+    assert "reset-failed llmserve-vllm.service" in (tmp_path / "calls").read_text()
+
+
+def test_ray_s_unit_first_when_nodes_are_lost(tmp_path: Path) -> None:
+    with serving(hanging()) as url:
+        host = UnitHost(tmp_path, url, nodes=1)
+        host.run()
+    assert host.restarts() == ["restart llmserve-ray-head.service", "restart llmserve-vllm.service"]
+
+
+@pytest.mark.parametrize(
+    ("active", "sub", "verdict"), [("inactive", "dead", "stopped"), ("activating", "auto-restart", "crashing")]
+)
+def test_a_unit_that_does_not_run_is_left_alone(tmp_path: Path, active: str, sub: str, verdict: str) -> None:
+    host = UnitHost(tmp_path, "http://127.0.0.1:1", active, sub)
+    state = host.run()
+    assert (state["verdict"], host.restarts()) == (verdict, [])
+    assert "Docker" not in state["reason"]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [("", ""), ("LoadState=not-found\n", "missing"), ("LoadState=loaded\nActiveState=failed\n", "exited")],
+)
+def test_what_systemd_says_of_a_unit(text: str, status: str) -> None:
+    assert canary.read_unit(text)[0] == status

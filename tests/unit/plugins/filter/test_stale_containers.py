@@ -58,3 +58,39 @@ def test_what_goes_and_in_which_order(
 def test_it_wants_a_list() -> None:
     with pytest.raises(AnsibleFilterError, match="docker_host_info"):
         FILTER("x", "mp", [])
+
+
+def unit(component: str, executor: str) -> dict[str, Any]:
+    name = f"llmserve-{component.replace('_', '-')}"
+    return {"name": name, "component": component, "executor": executor, "runtime": "venv", "status": "running"}
+
+
+@pytest.mark.parametrize(
+    ("there", "executor", "runtime", "wanted", "gone"),
+    [
+        # from containers to units, and back
+        ([container("vllm", "mp")], "mp", "venv", ["vllm"], ["vllm"]),
+        ([unit("vllm", "mp")], "mp", "docker", ["vllm"], ["vllm"]),
+        ([unit("ray_head", "ray"), container("vllm", "ray")], "ray", "venv", ["vllm", "ray_head"], ["vllm"]),
+        # another executor in the same runtime
+        ([unit("ray_head", "ray"), unit("vllm", "ray")], "mp", "venv", ["vllm"], ["vllm", "ray_head"]),
+        ([unit("ray_worker", "ray")], "mp", "venv", ["vllm_headless"], ["ray_worker"]),
+        # what is right stays
+        ([unit("vllm", "ray"), unit("ray_head", "ray")], "ray", "venv", ["vllm", "ray_head"], []),
+        ([unit("vllm_headless", "mp")], "mp", "venv", ["vllm_headless"], []),
+    ],
+)
+def test_another_runtime_leaves_nothing(
+    there: list[dict[str, Any]], executor: str, runtime: str, wanted: list[str], gone: list[str]
+) -> None:
+    found = FILTER([*there, *FOREIGN], executor, wanted, runtime)
+    assert [item["component"] for item in found] == gone
+
+
+def test_why_names_the_runtime_that_it_was_made_for() -> None:
+    assert FILTER([unit("vllm", "mp")], "mp", ["vllm"])[0] == {
+        "name": "llmserve-vllm",
+        "component": "vllm",
+        "runtime": "venv",
+        "why": "made for the runtime venv",
+    }

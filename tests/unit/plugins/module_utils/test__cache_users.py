@@ -14,6 +14,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._cache_users import 
     containers,
     lock_files,
     processes,
+    units,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._container import CliResult
 
@@ -84,3 +85,10 @@ def test_what_a_lock_file_names_is_in_use(tmp_path: Path) -> None:
     (tmp_path / "lock.previous.json").write_text(json.dumps({"deployment": {"model": {"commit": COMMIT}}}))
     assert commits_in_use(lock_files(str(tmp_path))) == {COMMIT: ["the lock file lock.previous.json"]}
     assert lock_files(str(tmp_path / "nowhere")) == []
+
+
+def test_a_unit_that_is_stopped_keeps_its_snapshot(tmp_path: Path) -> None:
+    commit = "1f2e3d4c5b" * 4
+    (tmp_path / "llmserve-vllm.service").write_text(f'[Service]\nExecStart="vllm" "/hub/snapshots/{commit}"\n')
+    (tmp_path / "other.service").write_text(f"[Service]\nExecStart=/bin/x {commit}\n")
+    assert commits_in_use(units(str(tmp_path))) == {commit: ["unit llmserve-vllm.service"]}

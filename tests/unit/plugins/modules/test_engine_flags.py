@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,37 @@ def test_a_container_that_hangs_is_removed() -> None:
         _engine_flags.ask(_engine_flags.Question("docker", IMAGE, True, 5), run)
     name = calls[0][calls[0].index("--name") + 1]
     assert calls[1] == ["docker", "rm", "--force", name]
+
+
+SETPRIV = """#!/bin/sh
+echo "$@" >> "$(dirname "$0")/calls"
+cat "$(dirname "$0")/answer"
+"""
+
+
+def test_a_virtual_environment_is_asked_once_as_its_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv = tmp_path / "vllm-0.32.0-py312-0f1e"
+    (venv / "bin").mkdir(parents=True)
+    arguments = {"venv": str(venv), "user": "somebody", "state_dir": str(tmp_path / "flags")}
+    missing = run_module("engine_flags", capsys, **arguments)
+    assert missing["reason_kind"] == "image_missing"
+    assert "make it first" in missing["msg"]
+    (venv / "bin/vllm").write_text("")
+    setpriv = tmp_path / "setpriv"
+    setpriv.write_text(SETPRIV)
+    setpriv.chmod(0o755)
+    (tmp_path / "answer").write_text("version 0.32.0+cpu\n" + HELP)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    first = run_module("engine_flags", capsys, **arguments)
+    assert (first["asked"], first["image_id"], first["vllm_version"]) == (True, venv.name, "0.32.0+cpu")
+    assert "max-model-len" in first["flags"]
+    assert run_module("engine_flags", capsys, **arguments)["asked"] is False
+    calls = (tmp_path / "calls").read_text()
+    assert calls.count("--reuid somebody") == 1
+    assert f"PATH={venv}/bin:" in calls
+
+
+def test_an_image_or_an_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "one of the following is required" in run_module("engine_flags", capsys, state_dir=str(tmp_path))["msg"]

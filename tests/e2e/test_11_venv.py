@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, the llmserve.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Without Docker: vLLM and Ray as systemd units in a virtual environment, with the same answers, and back.
+
+The tests build on each other, in this order.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import HUB, INVENTORY, Operator, Run
+from tests.e2e.test_2_serving import PROMPTS, tokens, wait_until_answers
+
+OURS = "docker ps -a --filter label=llmserve.cluster=llmserve --format '{{.Names}}' | sort | xargs"
+UNITS = "cd /etc/systemd/system && grep -l '^Cluster=llmserve$' llmserve-*.service 2>/dev/null | sort | xargs"
+MP_UNITS = {"node1": "llmserve-vllm.service", "node2": "llmserve-vllm-headless.service"}
+RAY_UNITS = {"node1": "llmserve-ray-head.service llmserve-vllm.service", "node2": "llmserve-ray-worker.service"}
+ON_RAY = {"node1": "llmserve-ray-head llmserve-vllm", "node2": "llmserve-ray-worker"}
+NOTHING = {"node1": "", "node2": ""}
+# A rank that was lost is noticed by the request after it, after so many seconds.
+MP = ("-e", "llmserve_executor=mp", "-e", "vllm_serve_execute_timeout=20")
+WHEELS = "/srv/wheels"
+
+
+def on_both(sandbox: Operator, script: str) -> dict[str, str]:
+    return {host: sandbox.on(host, script) for host in ("node1", "node2")}
+
+
+def answers(key: str) -> list[tuple[str, list[str]]]:
+    return [tokens(prompt, key) for prompt in PROMPTS]
+
+
+@pytest.fixture(scope="module")
+def venv(sandbox: Operator, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The arguments that make it this runtime, with the packages of the engine's image."""
+    folder = tmp_path_factory.mktemp("wheels")
+    script = str(Path(__file__).parents[1] / "sandbox" / "venv_wheels.py")
+    sandbox.command(sys.executable, script, f"--index={HUB}/simple", f"--output={folder}").ok()
+    copy = f"src={folder}/wheels/ dest={WHEELS}/ mode=0644 directory_mode=0755"
+    sandbox.command("ansible", "llm_nodes", "-i", INVENTORY, "-m", "ansible.builtin.copy", "-a", copy).ok()
+    more = {
+        "llmserve_runtime": "venv",
+        "llmserve_vllm_version": "0.32.0",
+        # as the engine's image has it: the sandbox's cores are few
+        "llmserve_environment": {"VLLM_CPU_OMP_THREADS_BIND": "nobind"},
+        "vllm_venv_lock": str(folder / "lock.txt"),
+        "vllm_venv_index_url": "http://hub.sandbox:8080/simple",
+        "vllm_venv_find_links": WHEELS,
+        # the sandbox has no compiler, and nothing that needs one
+        "vllm_venv_packages": ["python3-venv"],
+    }
+    return ("-e", json.dumps(more))
+
+
+@pytest.fixture(scope="module")
+def by_docker(sandbox: Operator) -> list[tuple[str, list[str]]]:
+    """What containers answer."""
+    sandbox.playbook("serve").ok()
+    return answers(sandbox.on("node1", "cat /etc/llmserve/api_key"))
+
+
+@pytest.fixture(scope="module")
+def key(sandbox: Operator, by_docker: object) -> str:
+    return sandbox.on("node1", "cat /etc/llmserve/api_key")
+
+
+def test_what_cannot_work_is_refused_before_anything_changes(
+    sandbox: Operator, venv: tuple[str, ...], key: str
+) -> None:
+    run = sandbox.playbook("serve", *venv, "-e", "vllm_venv_lock=/nowhere/lock.txt")
+    assert run.rc != 0
+    assert "vllm_venv_lock names /nowhere/lock.txt" in run.text
+    assert run.changed == 0
+    assert on_both(sandbox, OURS) == ON_RAY
+    assert tokens("hello", key)[0]
+
+
+@pytest.fixture(scope="module")
+def on_mp(sandbox: Operator, venv: tuple[str, ...], key: str) -> Run:
+    return sandbox.playbook("serve", *venv, *MP, timeout=1800).ok()
+
+
+def test_two_ranks_in_units_answer_as_containers_did(
+    sandbox: Operator, on_mp: Run, key: str, by_docker: list[tuple[str, list[str]]]
+) -> None:
+    assert on_both(sandbox, UNITS) == MP_UNITS
+    assert on_both(sandbox, OURS) == NOTHING
+    assert sandbox.on("node1", "cat /etc/llmserve/api_key") == key
+    assert answers(key) == by_docker
+
+
+def test_a_second_run_changes_nothing(sandbox: Operator, venv: tuple[str, ...], on_mp: Run) -> None:
+    assert sandbox.playbook("serve", *venv, *MP).ok().changed == 0
+    assert sandbox.playbook("serve", "--check", "--diff", *venv, *MP).ok().changed == 0
+
+
+def test_status_and_doctor_know_units(sandbox: Operator, venv: tuple[str, ...], on_mp: Run) -> None:
+    status = sandbox.playbook("status", *venv, *MP).ok()
+    assert "llmserve-vllm-headless up" in status.text
+    assert "vllm-0.32.0-py311-" in status.text
+    doctor = sandbox.playbook("doctor", *venv, *MP, "-e", "doctor_fail=true")
+    assert doctor.rc == 0, doctor.output
+
+
+def test_the_canary_asks_and_sees_the_unit(sandbox: Operator, on_mp: Run) -> None:
+    sandbox.on("node1", "systemctl start llmserve-canary.service")
+    assert json.loads(sandbox.on("node1", "true; cat /var/lib/llmserve/canary.json"))["verdict"] == "ok"
+    sandbox.on("node1", "systemctl stop llmserve-vllm.service")
+    sandbox.on("node1", "systemctl start llmserve-canary.service")
+    assert json.loads(sandbox.on("node1", "true; cat /var/lib/llmserve/canary.json"))["verdict"] == "stopped"
+
+
+def test_a_rank_that_was_stopped_brings_all_of_them_anew(
+    sandbox: Operator, venv: tuple[str, ...], on_mp: Run, key: str
+) -> None:
+    assert sandbox.playbook("serve", *venv, *MP).ok().changed > 0
+    assert tokens("hello", key)[0]
+
+
+def test_a_wrong_flag_ends_the_wait_with_its_cause(sandbox: Operator, venv: tuple[str, ...], on_mp: Run) -> None:
+    broken = json.dumps({"vllm_serve_env": {"PYTHONHOME": "/nowhere"}})
+    run = sandbox.playbook("serve", *venv, *MP, "-e", broken)
+    assert run.rc != 0
+    assert "unit llmserve-vllm" in run.text
+    state = "systemctl is-active llmserve-vllm.service llmserve-vllm-headless.service || true"
+    assert all("\nactive" not in "\n" + found for found in on_both(sandbox, state).values())
+    sandbox.playbook("serve", *venv, *MP).ok()
+
+
+def test_it_comes_back_after_a_reboot(sandbox: Operator, venv: tuple[str, ...], key: str) -> None:
+    sandbox.command("docker", "restart", "llmserve-sandbox-node2").ok()
+    print(f"answers again after {wait_until_answers(key, 600):.0f} s")
+    assert sandbox.playbook("serve", *venv, *MP).ok().changed == 0
+
+
+def test_ray_in_units(
+    sandbox: Operator, venv: tuple[str, ...], key: str, by_docker: list[tuple[str, list[str]]]
+) -> None:
+    run = sandbox.playbook("serve", *venv, timeout=1800).ok()
+    assert "2 nodes, 2 GPUs" in run.text
+    assert on_both(sandbox, UNITS) == RAY_UNITS
+    assert on_both(sandbox, OURS) == NOTHING
+    assert answers(key) == by_docker
+    assert sandbox.playbook("serve", *venv).ok().changed == 0
+    status = sandbox.playbook("status", *venv, "-e", "status_fail=true")
+    assert status.rc == 0, status.output
+
+
+def test_no_secret_where_others_can_read(sandbox: Operator, key: str) -> None:
+    token = sandbox.on("node1", "cat /etc/llmserve/ray_token")
+    for secret in (key, token):
+        seen = sandbox.on(
+            "node1", f"grep -rl {secret} /etc/systemd/system /etc/llmserve /run/systemd/transient | xargs"
+        )
+        assert seen in ("/etc/llmserve/api_key", "/etc/llmserve/ray_token")
+        assert secret not in sandbox.on("node1", "systemctl show 'llmserve-*'; ps axww -o args")
+        assert secret not in sandbox.on("node1", "journalctl --no-pager --unit 'llmserve-*'")
+    assert (
+        sandbox.on("node1", "stat -c %a-%U /etc/llmserve/vllm.env /etc/llmserve/ray_head.env | xargs")
+        == "600-root 600-root"
+    )
+
+
+def test_stop_keeps_the_units_and_the_next_run_starts_them(sandbox: Operator, venv: tuple[str, ...], key: str) -> None:
+    sandbox.playbook("stop", *venv).ok()
+    assert sandbox.playbook("stop", *venv).ok().changed == 0
+    assert sandbox.on("node1", "pgrep -u llmserve -c -f 'raylet|bin/vllm' || true") == "0"
+    sandbox.playbook("serve", *venv).ok()
+    assert tokens("hello", key)[0]
+
+
+def test_back_to_containers(
+    sandbox: Operator, venv: tuple[str, ...], key: str, by_docker: list[tuple[str, list[str]]]
+) -> None:
+    sandbox.playbook("serve").ok()
+    assert on_both(sandbox, UNITS) == NOTHING
+    assert on_both(sandbox, "ls /etc/systemd/system | grep llmserve- | grep -v canary | xargs") == NOTHING
+    assert on_both(sandbox, OURS) == ON_RAY
+    assert answers(key) == by_docker
+    assert sandbox.playbook("serve").ok().changed == 0
+
+
+def test_a_broken_download_leaves_what_serves(sandbox: Operator, venv: tuple[str, ...], key: str) -> None:
+    sandbox.on("node1", "rm -rf /var/lib/llmserve/venv")
+    run = sandbox.playbook("serve", *venv, *MP, "-e", "vllm_venv_index_url=http://hub.sandbox:8080/nowhere")
+    assert run.rc != 0
+    assert "what served before is untouched" in run.text
+    assert on_both(sandbox, OURS) == ON_RAY
+    assert tokens("hello", key)[0]
+    sandbox.playbook("stop", "-e", "purge=true").ok()
+    sandbox.playbook("stop", *venv, "-e", "purge=true").ok()
+    assert sandbox.on("node1", "ls -d /var/lib/llmserve/venv /var/lib/llmserve/home 2>/dev/null || true") == ""
