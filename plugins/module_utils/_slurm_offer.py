@@ -57,7 +57,8 @@ def offer_of(
     if not with_gpus:
         raise OfferError(
             "The partition {0} has no node with GPUs: choose slurm_serve_partition of {1}.".format(
-                partition.name, _or(_with_gpus(partitions, nodes), "those that your site has for GPUs (sinfo -o '%P %G')")
+                partition.name,
+                _or(_with_gpus(partitions, nodes), "those that your site has for GPUs (sinfo)"),
             )
         )
     fitting = [node for node in with_gpus if node.gpus_of(kind)]
@@ -108,7 +109,9 @@ def _partition(wish: Wish, partitions: Sequence[Partition]) -> Partition:
             )
         )
     if found is None:
-        raise OfferError("The site has no default partition: choose slurm_serve_partition of {0}.".format(", ".join(names)))
+        raise OfferError(
+            "The site has no default partition: choose slurm_serve_partition of {0}.".format(", ".join(names))
+        )
     if found.state in ("DOWN", "INACTIVE", "DRAIN"):
         raise OfferError(
             "The partition {0} is {1}, so nothing starts in it: wait until your site opens it, or change "
@@ -135,7 +138,9 @@ def _permitted(wish: Wish, partition: Partition, accounts: Sequence[Mapping[str,
     rows = [row for row in accounts if row["account"] == (wish.account or row["account"])]
     quality = sorted({name for row in rows for name in row["qos"].split(",") if name})
     if wish.qos and quality and wish.qos not in quality:
-        raise OfferError("You may not use the QOS {0}: choose slurm_serve_qos of {1}.".format(wish.qos, ", ".join(quality)))
+        raise OfferError(
+            "You may not use the QOS {0}: choose slurm_serve_qos of {1}.".format(wish.qos, ", ".join(quality))
+        )
     if wish.qos and partition.qos and wish.qos not in partition.qos:
         raise OfferError(
             "The partition {0} takes the QOS {1}, and not {2}: change slurm_serve_qos.".format(
@@ -174,7 +179,7 @@ def _stock(nodes: Sequence[Node]) -> str:
     seen: Dict[Tuple[int, str], int] = {}
     for node in nodes:
         for gpus in node.gpus:
-            key = (gpus.count, gpus.type)
+            key = (gpus.number, gpus.type)
             seen[key] = seen.get(key, 0) + 1
     return ", ".join(
         "{0} node(s) with {1}{2}".format(count, gpus, " " + kind if kind else "")

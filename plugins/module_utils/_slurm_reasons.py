@@ -35,7 +35,11 @@ _PENDING: Tuple[Tuple[str, str, bool], ...] = (
     ("Licenses|BurstBuffer.*", "it waits for something else than nodes that the site deals out", False),
     ("JobHeldUser", "you have put it on hold: scontrol release it", True),
     ("JobHeldAdmin|JobHoldMaxRequeue", "an administrator or Slurm itself holds it: ask your site", True),
-    ("job_requeued_in_held_state|launch_failed_requeued_held", "it could not be started on its nodes and is held", True),
+    (
+        "job_requeued_in_held_state|launch_failed_requeued_held",
+        "it could not be started on its nodes and is held",
+        True,
+    ),
     ("PartitionDown|PartitionInactive", "its partition takes jobs, but starts none just now", False),
     (
         "PartitionConfig|PartitionNodeLimit",
@@ -48,7 +52,11 @@ _PENDING: Tuple[Tuple[str, str, bool], ...] = (
     ("AccountNotAllowed|InvalidAccount", "its account may not use this: change slurm_serve_account", True),
     ("InvalidQOS|QOSNotAllowed", "its QOS may not be used here: change slurm_serve_qos", True),
     ("QOSResourceLimit|QOSUsageThreshold|AssociationResourceLimit", "a quota is used up by your running jobs", False),
-    ("QOSTimeLimit|QOSMaxWallDurationPerJobLimit", "it asks for more time than its QOS allows: lower slurm_serve_time", True),
+    (
+        "QOSTimeLimit|QOSMaxWallDurationPerJobLimit",
+        "it asks for more time than its QOS allows: lower slurm_serve_time",
+        True,
+    ),
     (
         "(QOS|Assoc)Max[A-Za-z]*PerJob.*",
         "it alone asks for more than the limit of one job: ask for less, or for another QOS (slurm_serve_qos)",
@@ -56,7 +64,8 @@ _PENDING: Tuple[Tuple[str, str, bool], ...] = (
     ),
     (
         "(QOS|Assoc)(Max|Grp)?[A-Za-z]*(Minutes|Mins|RunMinutes).*",
-        "the quota of GPU or CPU time of your group is used up: it starts when time comes back, or never; ask your site",
+        "the quota of GPU or CPU time of your group is used up: it starts when time comes back, or "
+        "never; ask your site",
         False,
     ),
     (
@@ -69,7 +78,8 @@ _PENDING: Tuple[Tuple[str, str, bool], ...] = (
     ("(QOS|Assoc)Min.*", "it asks for less than the least that is allowed: ask for more, or for another QOS", True),
     (
         "ReqNodeNotAvail.*|NodeDown",
-        "nodes that it could have are down, drained or reserved: it starts when they come back, or when others are free",
+        "nodes that it could have are down, drained or reserved: it starts when they come back, or "
+        "when others are free",
         False,
     ),
     ("None|", "Slurm has not looked at it yet", False),
@@ -77,26 +87,43 @@ _PENDING: Tuple[Tuple[str, str, bool], ...] = (
 
 _REFUSED: Tuple[Tuple[str, str], ...] = (
     (r"invalid partition", "there is no such partition: change slurm_serve_partition"),
-    (r"invalid account|account/partition", "the account is unknown, or may not use this partition: change slurm_serve_account"),
+    (
+        r"invalid account|account/partition",
+        "the account is unknown, or may not use this partition: change slurm_serve_account",
+    ),
     (r"(invalid|not permitted to use this) qos|job'?s QOS", "the QOS is unknown, or not yours: change slurm_serve_qos"),
-    (r"group not permitted|not permitted to use this partition", "your group may not use this partition: change slurm_serve_partition"),
-    (r"reservation is invalid|access/permission denied.*reservation", "the reservation is unknown, over or not yours: change slurm_serve_reservation"),
+    (
+        r"group not permitted|not permitted to use this partition",
+        "your group may not use this partition: change slurm_serve_partition",
+    ),
+    (
+        r"reservation is invalid|access/permission denied.*reservation",
+        "the reservation is unknown, over or not yours: change slurm_serve_reservation",
+    ),
     (r"invalid feature", "no node has this feature: change slurm_serve_constraint"),
     (r"invalid generic resource", "no node has this type of GPU: change slurm_serve_gpu_type"),
     (r"time limit", "the partition or QOS gives less time: lower slurm_serve_time"),
-    (r"accounting/QOS policy|job violates", "a quota is full or too small for it: see sacctmgr show assoc and show qos, ask for less, or ask your site"),
+    (
+        r"accounting/QOS policy|job violates",
+        "a quota is full or too small for it: see sacctmgr show assoc and show qos, ask for less, or ask your site",
+    ),
     (r"memory specification", "no node has so much memory: lower slurm_serve_memory"),
     (
         r"node configuration is not available|more processors requested|node count specification",
-        "the partition never has so many nodes with so many GPUs: lower slurm_serve_nodes or slurm_serve_gpus_per_node, or change slurm_serve_partition",
+        "the partition never has so many nodes with so many GPUs: lower slurm_serve_nodes or "
+        "slurm_serve_gpus_per_node, or change slurm_serve_partition",
     ),
-    (r"unable to contact slurm|connection refused|communications? error|munge", "the controller does not answer: see scontrol ping, and ask your site"),
+    (
+        r"unable to contact slurm|connection refused|communications? error|munge",
+        "the controller does not answer: see scontrol ping, and ask your site",
+    ),
     (r"disk quota|no space left", "the disk or your quota is full: make room"),
 )
 
 _ENDED = {
     "CANCELLED": "it was cancelled",
-    "TIMEOUT": "it came to its time limit before it was drained: raise slurm_serve_time, or let others follow with slurm_serve_chain",
+    "TIMEOUT": "it came to its time limit before it was drained: raise slurm_serve_time, or let others "
+    "follow with slurm_serve_chain",
     "DEADLINE": "it came to its deadline",
     "NODE_FAIL": "a node of it was lost: run the playbook again, Slurm takes other nodes",
     "BOOT_FAIL": "a node of it did not come up: run the playbook again, Slurm takes other nodes",

@@ -23,7 +23,7 @@ class Gpus(NamedTuple):
     """GPUs of one kind on a node; the type is empty where the site names none."""
 
     type: str
-    count: int
+    number: int
 
 
 class Node(NamedTuple):
@@ -45,7 +45,7 @@ class Node(NamedTuple):
 
     def gpus_of(self, kind: str = "") -> int:
         """How many of this type; of any without one."""
-        return sum(gpus.count for gpus in self.gpus if not kind or gpus.type.lower() == kind.lower())
+        return sum(gpus.number for gpus in self.gpus if not kind or gpus.type.lower() == kind.lower())
 
 
 class Partition(NamedTuple):

@@ -133,7 +133,12 @@ class JobWatch:
         if self.job is not None and log:
             parts.append("Its log is {0}.".format(self.job.log))
         tail = [line.rstrip() for line in log.splitlines() if line.strip()][-lines:]
-        return {"msg": " ".join(parts), "diagnosis": findings, "log_tail": tail, "reason_kind": look.facts.get("kind", "timeout")}
+        return {
+            "msg": " ".join(parts),
+            "diagnosis": findings,
+            "log_tail": tail,
+            "reason_kind": look.facts.get("kind", "timeout"),
+        }
 
     @staticmethod
     def _failed(kind: str, sentence: str) -> Look:

@@ -21,8 +21,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._engine_launch import RAY, Engine, Host, Launch, launches
-from ansible_collections.llmserve.vllm.plugins.module_utils._engine_launch import Ray as RayOfEngine
+from ansible_collections.llmserve.vllm.plugins.module_utils._engine_launch import (
+    RAY,
+    Engine,
+    Host,
+    Launch,
+    Launches,
+    Ray,
+    launches,
+)
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 _TEMPLATE = "slurm_job.sh.j2"
@@ -117,11 +124,21 @@ def slurm_script(engine: Engine, wanted: Wanted, places: Places, ways: Ways) -> 
     return text.replace("#SBATCH --comment=llmserve\n", f"#SBATCH --comment=llmserve-{mark}\n", 1)
 
 
+def warnings_of(engine: Engine, nodes: int, places: Places) -> list[str]:
+    """What the operator should know about the arguments."""
+    return _launches(engine, nodes, places).warnings
+
+
 def job_launches(engine: Engine, nodes: int, places: Places) -> list[Launch]:
-    """How each node starts vLLM, by the function that knows it for all deployments, with names in place of addresses."""
+    """How each node starts vLLM, by the function that knows it for all deployments."""
+    return _launches(engine, nodes, places).launches
+
+
+def _launches(engine: Engine, nodes: int, places: Places) -> Launches:
+    # names in place of addresses, which the job alone knows
     hosts = [Host(f"node{number}", f"address-of-node{number}") for number in range(nodes)]
-    ray = RayOfEngine("ray", places.ray_token_file, "config", "temp") if engine.executor == RAY else None
-    return launches(engine._replace(ray=ray, listen=hosts[0].address), hosts).launches
+    ray = Ray("ray", places.ray_token_file, "config", "temp") if engine.executor == RAY else None
+    return launches(engine._replace(ray=ray, listen=hosts[0].address), hosts)
 
 
 def _view(engine: Engine, wanted: Wanted, places: Places, ways: Ways) -> dict[str, Any]:
@@ -200,8 +217,6 @@ def _lines(launch: Launch) -> list[str]:
 
 def _directives(wanted: Wanted, places: Places, ways: Ways) -> list[str]:
     kind = f"gpu:{wanted.gpu_type}:" if wanted.gpu_type else "gpu:"
-    # Slurm may be a minute late, and vLLM takes a while to end.
-    signal = ways.drain_seconds + ways.stop_seconds + 40
     options = [
         ("job-name", wanted.name),
         ("partition", wanted.partition),
@@ -217,7 +232,7 @@ def _directives(wanted: Wanted, places: Places, ways: Ways) -> list[str]:
         ("mem", wanted.memory or ("0" if wanted.exclusive else "")),
         ("output", places.at("logs/%j.log")),
         ("open-mode", "append"),
-        ("signal", f"B:USR1@{signal}"),
+        ("signal", f"B:USR1@{_signal_seconds(ways)}"),
         # nothing of the shell that submits it, secrets least of all
         ("export", "NONE"),
     ]
@@ -225,6 +240,11 @@ def _directives(wanted: Wanted, places: Places, ways: Ways) -> list[str]:
     lines += ["--exclusive"] if wanted.exclusive else []
     # A job that starts again by itself after the loss of a node would do so under the same number, in the same log.
     return [*lines, "--no-requeue", *wanted.directives, "--comment=llmserve"]
+
+
+def _signal_seconds(ways: Ways) -> int:
+    """How long before the limit Slurm is to say so; it may be a minute late, and vLLM takes a while to end."""
+    return ways.drain_seconds + ways.stop_seconds + 60
 
 
 def _directive(value: str) -> str:
@@ -242,8 +262,13 @@ def _check(wanted: Wanted, places: Places, ways: Ways) -> None:
         raise ScriptError(f"slurm_serve_dir is {places.home!r}: Slurm takes a % in it for something else.")
     if not places.temp_root.startswith("/") or len(places.temp_root) > MOST_TEMP_ROOT:
         raise ScriptError(
-            f"slurm_serve_temp_root is {places.temp_root!r}: give a path from the root on with at most {MOST_TEMP_ROOT} "
-            "characters, because Ray makes sockets in it and their paths end at 107."
+            f"slurm_serve_temp_root is {places.temp_root!r}: give a path from the root on with at most "
+            f"{MOST_TEMP_ROOT} characters, because Ray makes sockets in it and their paths end at 107."
+        )
+    if ways.chain and ways.chain_lead_seconds <= _signal_seconds(ways):
+        raise ScriptError(
+            f"slurm_serve_chain_lead is {ways.chain_lead_seconds} s, but a job begins to drain {_signal_seconds(ways)} s "
+            "before its end: give the next job longer, what it takes to load and more."
         )
     if wanted.nodes < 1 or wanted.gpus_per_node < 1:
         raise ScriptError("slurm_serve_nodes and slurm_serve_gpus_per_node are 1 or more.")
