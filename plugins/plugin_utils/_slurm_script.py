@@ -158,8 +158,9 @@ def _view(engine: Engine, wanted: Wanted, places: Places, ways: Ways) -> dict[st
         "gpus": wanted.gpus_per_node,
         "path": shlex.quote(places.at("job.sh")),
         "endpoint_file": shlex.quote(places.at("endpoint.json")),
-        "library": shlex.quote(places.at("lib")),
-        "log_file": shlex.quote(places.at("logs")) + '/"$SLURM_JOB_ID".log',
+        "diagnosis": shlex.quote(places.at("diagnosis.py")),
+        "next_script": shlex.quote(places.at("logs/next.sh")),
+        "log_file": shlex.quote(places.at("logs")) + '/"$SLURM_JOB_ID.log"',
         "temp_root": shlex.quote(places.temp_root.rstrip("/")),
         "api_key_file": shlex.quote(places.api_key_file) if places.api_key_file else "",
         "ready_seconds": engine.ready_seconds,
@@ -267,8 +268,8 @@ def _check(wanted: Wanted, places: Places, ways: Ways) -> None:
         )
     if ways.chain and ways.chain_lead_seconds <= _signal_seconds(ways):
         raise ScriptError(
-            f"slurm_serve_chain_lead is {ways.chain_lead_seconds} s, but a job begins to drain {_signal_seconds(ways)} s "
-            "before its end: give the next job longer, what it takes to load and more."
+            f"slurm_serve_chain_lead is {ways.chain_lead_seconds} s, but a job begins to drain {_signal_seconds(ways)} "
+            "s before its end: give the next job longer, what it takes to load and more."
         )
     if wanted.nodes < 1 or wanted.gpus_per_node < 1:
         raise ScriptError("slurm_serve_nodes and slurm_serve_gpus_per_node are 1 or more.")
