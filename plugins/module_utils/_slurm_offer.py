@@ -73,8 +73,8 @@ def offer_of(
     asked = max(1, wish.nodes)
     if len(enough) < asked:
         raise OfferError(
-            "{0} node(s) with {1} {2}GPUs each are asked for, and the partition {3} has {4}, however long one waits: it has "
-            "{5}. Lower slurm_serve_nodes or slurm_serve_gpus_per_node, or change slurm_serve_partition.".format(
+            "{0} node(s) with {1} {2}GPUs each are asked for, and the partition {3} has {4}, however long one waits: "
+            "it has {5}. Lower slurm_serve_nodes or slurm_serve_gpus_per_node, or change slurm_serve_partition.".format(
                 asked, wanted, kind + " " if kind else "", partition.name, len(enough) or "none", _stock(fitting)
             )
         )

@@ -102,11 +102,11 @@ _REFUSED: Tuple[Tuple[str, str], ...] = (
     ),
     (r"invalid feature", "no node has this feature: change slurm_serve_constraint"),
     (r"invalid generic resource", "no node has this type of GPU: change slurm_serve_gpu_type"),
-    (r"time limit", "the partition or QOS gives less time: lower slurm_serve_time"),
     (
         r"accounting/QOS policy|job violates",
         "a quota is full or too small for it: see sacctmgr show assoc and show qos, ask for less, or ask your site",
     ),
+    (r"time limit", "the partition or QOS gives less time: lower slurm_serve_time"),
     (r"memory specification", "no node has so much memory: lower slurm_serve_memory"),
     (
         r"node configuration is not available|more processors requested|node count specification",

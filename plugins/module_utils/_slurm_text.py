@@ -69,6 +69,7 @@ class Job(NamedTuple):
     state: str
     reason: str
     partition: str
+    # its first word
     comment: str
     nodes: str
     batch_host: str
@@ -169,7 +170,7 @@ def parse_jobs(text: str) -> List[Job]:
             state=record.get("JobState", ""),
             reason=plain(record.get("Reason", "")),
             partition=record.get("Partition", ""),
-            comment=plain(record.get("Comment", "")),
+            comment=plain(record.get("Comment", "")).partition(" ")[0],
             nodes=plain(record.get("NodeList", "")),
             batch_host=plain(record.get("BatchHost", "")),
             start=plain(record.get("StartTime", "")),

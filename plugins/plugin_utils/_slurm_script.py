@@ -231,6 +231,8 @@ def _directives(wanted: Wanted, places: Places, ways: Ways) -> list[str]:
         ("gres", f"{kind}{wanted.gpus_per_node}"),
         ("cpus-per-task", str(wanted.cpus_per_node or "")),
         ("mem", wanted.memory or ("0" if wanted.exclusive else "")),
+        # whatever directory it is submitted from
+        ("chdir", places.home),
         ("output", places.at("logs/%j.log")),
         ("open-mode", "append"),
         ("signal", f"B:USR1@{_signal_seconds(ways)}"),
