@@ -8,6 +8,7 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._slurm_text import Node, Partition
@@ -29,6 +30,7 @@ class Wish(NamedTuple):
     nodes: int = 0
     gpus_per_node: int = 0
     gpu_type: str = ""
+    time: str = ""
 
 
 class Offer(NamedTuple):
@@ -83,6 +85,12 @@ def offer_of(
             "{0} nodes are asked for, and the partition {1} gives a job at most {2}: lower slurm_serve_nodes.".format(
                 asked, partition.name, partition.max_nodes
             )
+        )
+    asked_for, given = seconds_of(wish.time), seconds_of(partition.max_time)
+    if asked_for is not None and given is not None and asked_for > given:
+        raise OfferError(
+            "A time limit of {0} is asked for, and the partition {1} gives at most {2}: lower slurm_serve_time, and "
+            "let other jobs follow with slurm_serve_chain.".format(wish.time, partition.name, partition.max_time)
         )
     return Offer(
         partition=partition.name,
@@ -147,6 +155,20 @@ def _permitted(wish: Wish, partition: Partition, accounts: Sequence[Mapping[str,
                 partition.name, ", ".join(partition.qos), wish.qos
             )
         )
+
+
+def seconds_of(text: str) -> Optional[int]:
+    """A time as Slurm writes it, from minutes to days-hours:minutes:seconds; nothing for none, or no limit."""
+    match = re.match(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?$", text.strip())
+    if match is None:
+        return None
+    days, *rest = match.groups()
+    numbers = [int(part) for part in rest if part is not None]
+    if days is not None or len(numbers) == 3:
+        hours, minutes, seconds = [*numbers, 0, 0][:3]
+    else:
+        hours, minutes, seconds = 0, numbers[0], [*numbers, 0][1]
+    return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + seconds
 
 
 def plan_nodes(offer: Offer, count: int, gpus: Sequence[Mapping[str, Any]] = ()) -> List[Dict[str, Any]]:

@@ -44,6 +44,10 @@ options:
     description: Their type, as the site names it in its GRES; empty for any.
     type: str
     default: ""
+  time:
+    description: The time limit that it asks for, as Slurm writes it.
+    type: str
+    default: ""
   gpus:
     description:
       - The GPUs of a node for the planner, as P(llmserve.vllm.declared_gpus#filter) makes them. Without them, the type
@@ -152,6 +156,7 @@ def main() -> None:
             "nodes": {"type": "int", "default": 1},
             "gpus_per_node": {"type": "int", "default": 0},
             "gpu_type": {"type": "str", "default": ""},
+            "time": {"type": "str", "default": ""},
             "gpus": {"type": "list", "elements": "dict", "default": []},
             "job_name": {"type": "str", "default": ""},
             "jobs_only": {"type": "bool", "default": False},

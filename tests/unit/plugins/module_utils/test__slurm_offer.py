@@ -13,6 +13,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._slurm_offer import 
     Wish,
     offer_of,
     plan_nodes,
+    seconds_of,
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._slurm_text import parse_nodes, parse_partitions
 from ansible_collections.llmserve.vllm.tests.unit.plugins.module_utils.test__slurm_text import recorded
@@ -64,6 +65,7 @@ def test_the_planner_gets_as_many_nodes_as_the_job() -> None:
             "The partition cpu has no node with GPUs: choose slurm_serve_partition of gpu, closed, staff.",
         ),
         ({"gpu_type": "a100"}, "has GPUs of the type a100: choose slurm_serve_gpu_type of h100."),
+        ({"time": "9-0"}, "A time limit of 9-0 is asked for, and the partition gpu gives at most 1-00:00:00"),
         ({"gpus_per_node": 9}, "1 node(s) with 9 GPUs each are asked for, and the partition gpu has none"),
     ],
 )
@@ -96,3 +98,20 @@ def test_accounting_knows_better(wish: dict[str, Any], words: str) -> None:
 
 def test_without_accounting_slurm_itself_says_what_it_thinks_of_an_account() -> None:
     assert offer((), account="whatever", qos="any").partition == "gpu"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30", 1800),
+        ("30:15", 1815),
+        ("02:00:00", 7200),
+        ("1-0", 86400),
+        ("1-12:30", 131400),
+        ("2-00:00:05", 172805),
+        ("UNLIMITED", None),
+        ("", None),
+    ],
+)
+def test_times_as_slurm_writes_them(text: str, seconds: int | None) -> None:
+    assert seconds_of(text) == seconds

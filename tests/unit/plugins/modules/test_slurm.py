@@ -136,7 +136,7 @@ def test_another_script_replaces_a_job_only_when_told(slurm: FakeSlurm, call: Ca
 def test_absent_cancels_ours_and_removes_the_endpoint(slurm: FakeSlurm, call: Caller, script: str) -> None:
     slurm.jobs("RUNNING", MARK)
     call.endpoint_file.write_text("{}")
-    args = {"state": "absent", "endpoint_file": str(call.endpoint_file)}
+    args: dict[str, Any] = {"state": "absent", "endpoint_file": str(call.endpoint_file)}
     assert call.job(script, check=True, **args)["changed"] is True
     assert call.endpoint_file.exists()
     result = call.job(script, **args)
