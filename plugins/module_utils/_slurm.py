@@ -83,7 +83,9 @@ class Slurm:
         """What Slurm says to a script without taking it: refused, or when and where it would start."""
         done = self._run(["sbatch", "--test-only", script], _SECONDS)
         words = _words(done)
-        if done.rc != 0:
+        # It refuses so while a node is drained or down, though a job may wait for it. What never comes is told by the
+        # reason of the job that waits.
+        if done.rc != 0 and "node configuration is not available" not in words:
             raise SlurmError(_refusal("Slurm would refuse the job", words))
         return words.partition("sbatch: ")[2] or words
 

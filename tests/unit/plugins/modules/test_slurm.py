@@ -121,6 +121,12 @@ def test_what_slurm_refuses_is_not_submitted(slurm: FakeSlurm, call: Caller, scr
     assert not any("--parsable" in line for line in slurm.calls("sbatch"))
 
 
+def test_a_job_may_wait_for_drained_nodes(slurm: FakeSlurm, call: Caller, script: str) -> None:
+    # recorded with 22.05, which takes the job all the same
+    slurm.tests("allocation failure: Requested node configuration is not available", 1)
+    assert call.job(script)["job_id"] == 43
+
+
 def test_another_script_replaces_a_job_only_when_told(slurm: FakeSlurm, call: Caller, script: str) -> None:
     slurm.jobs("RUNNING", OTHER)
     refused = call.job(script)
