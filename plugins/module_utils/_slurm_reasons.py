@@ -77,7 +77,7 @@ _PENDING: Tuple[Tuple[str, str, bool], ...] = (
     ("(QOS|Assoc)Max.*", "your quota is full: it starts when other jobs of yours end", False),
     ("(QOS|Assoc)Min.*", "it asks for less than the least that is allowed: ask for more, or for another QOS", True),
     (
-        "ReqNodeNotAvail.*|NodeDown",
+        "ReqNodeNotAvail.*|NodeDown|Nodes_required_for_job_are_DOWN.*",
         "nodes that it could have are down, drained or reserved: it starts when they come back, or "
         "when others are free",
         False,

@@ -28,6 +28,11 @@ from ansible_collections.llmserve.vllm.tests.unit.plugins.module_utils.test__slu
         ("PartitionConfig", "never gives", True),
         ("PartitionTimeLimit", "lower slurm_serve_time", True),
         ("ReqNodeNotAvail, UnavailableNodes:n[1-2]", "down, drained or reserved", False),
+        (
+            "Nodes_required_for_job_are_DOWN,_DRAINED_or_reserved_for_jobs_in_higher_priority_partitions",
+            "down, drained or reserved",
+            False,
+        ),
         ("DependencyNeverSatisfied", "has failed", True),
         ("JobHeldUser", "scontrol release", True),
         ("BeginTime", "starts later", False),
