@@ -9,7 +9,7 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_args import VllmArgsError, build_argv
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_flags import Flag
@@ -54,7 +54,8 @@ class Engine(NamedTuple):
 
     executor: str
     model: str
-    served_name: str
+    # one, or several under which it is served alike
+    served_name: Union[str, Sequence[str]]
     listen: str = "127.0.0.1"
     port: int = 8000
     # the operator's arguments, and the plan's, which win
