@@ -34,6 +34,12 @@ VARIABLES: dict[str, Any] = {
     "vllm_venv_home": "/var/lib/llmserve/home",
     "vllm_venv_digest": "0f1e",
     "vllm_venv_found": {"versions": {"vllm": "0.33.0"}},
+    "ray_node_guard": {
+        "command": ["python3", "/var/lib/llmserve/group_guard.py", "--group", "g", "--at", "10.0.0.1:29520", "--name"],
+        "name": "node1",
+        "label": "0f1e",
+        "file": "/var/lib/llmserve/group_guard.py",
+    },
     "ray_node_host": {"devices": [], "capabilities": ["CAP_DAC_OVERRIDE"]},
     "__ray_node_infiniband": {"stat": {"exists": False}},
     "ansible_facts": {"getent_group": {"video": [], "render": []}},
@@ -131,6 +137,7 @@ def test_both_runtimes_run_the_same_in_other_places(folder: Path, executor: str)
         there, here = made(folder, docker), made(folder, venv)
         assert here["argv"] == there["argv"]
         assert here["command"][4:] == there["argv"]
+        assert "exec python3 /var/lib/llmserve/group_guard.py" in here["command"][2]
         own = {"HOME", "PATH", "CUDA_VISIBLE_DEVICES"}
         paths = {"RAY_AUTH_TOKEN_PATH", "VLLM_RPC_BASE_PATH"}
         assert set(here["venv"]["env"]) - own == set(there["docker"]["env"])
