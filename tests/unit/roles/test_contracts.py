@@ -106,3 +106,10 @@ def test_the_canary_restarts_the_containers_that_the_roles_make() -> None:
     component = load(ROOT / "roles/vllm_serve/vars/main.yml")["__vllm_serve_component"]
     assert canary["engine"] == "llmserve-vllm" and "'vllm' if __vllm_serve_is_head" in component
     assert "'llmserve-ray-head' if canary_executor == 'ray'" in canary["ray_head"]
+
+
+def test_no_host_that_cannot_be_reached_ends_the_play_for_others() -> None:
+    # run_once hands the failure of the one host on to all of them, whatever ignore_unreachable says
+    for file in ROOT.glob("roles/*/tasks/*.yml"):
+        for task in yaml.safe_load(file.read_text()) or []:
+            assert not (task.get("ignore_unreachable") and task.get("run_once")), f"{file}: {task['name']}"
