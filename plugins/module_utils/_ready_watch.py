@@ -75,6 +75,8 @@ class ReadyWatch:
             # no reason to give up: compilers and slow disks say nothing for minutes
             sentence += ", nothing new in its log for {0}".format(minutes(silent))
             figures["silent_seconds"] = round(silent)
+        if silent > self.params["stall_timeout"] > 0:
+            return self._failed("stalled", "it hangs while it loads: {0}".format(sentence))
         return Look(WAITING, sentence, {"figures": figures, "ready": False})
 
     def _silent(self, log: str) -> float:

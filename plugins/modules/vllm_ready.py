@@ -110,6 +110,12 @@ options:
       - Seconds between the first green health check and the first answer, after which the engine is said to hang.
     type: float
     default: 300
+  stall_timeout:
+    description:
+      - Seconds without a new line in the log of a loading server, after which it is said to hang. Compilers and slow
+        disks are silent for minutes. Without it, or without a log, only O(timeout) ends the wait.
+    type: float
+    default: 1800
   interval:
     description:
       - Seconds between two looks.
@@ -312,6 +318,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 3600},
             "request_timeout": {"type": "float", "default": 60},
             "answer_timeout": {"type": "float", "default": 300},
+            "stall_timeout": {"type": "float", "default": 1800},
             "interval": {"type": "float", "default": 1},
             "log_lines": {"type": "int", "default": 60},
             "validate_certs": {"type": "bool", "default": True},

@@ -251,3 +251,14 @@ def test_a_slice_of_a_headless_rank_says_how_far_it_is(docker: FakeDocker, url: 
     assert (result["finished"], result["ready"]) == (False, False)
     assert "86 of 191 shards" in result["progress"]
     assert "container" in wait(None, url, headless=True)["msg"]
+
+
+def test_a_start_that_stands_still_for_too_long_is_ended(docker: FakeDocker, wait: Run) -> None:
+    docker.log("(EngineCore pid=1) INFO 11-21 [x.py:1] Starting to load model /m...\n")
+    known = {"elapsed": 2000, "log_mark": wait(docker, timeout=0.2)["resume"]["log_mark"], "log_at": 5}
+    known.update(restarts_before=0, since="2026-11-21T09:00:00Z")
+    result = wait(docker, resume=known, stall_timeout=1800, timeout=9000)
+    assert result["reason_kind"] == "stalled"
+    assert "it hangs while it loads: loading the model, nothing new in its log for 33 min" in result["msg"]
+    patient = wait(docker, resume=known, stall_timeout=0, timeout=9000, slice=0.1)
+    assert not patient.get("failed")
