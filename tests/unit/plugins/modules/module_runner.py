@@ -12,10 +12,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 
-def run_module(name: str, capsys: pytest.CaptureFixture[str], /, **args: Any) -> dict[str, Any]:
+def run_module(which: str, capsys: pytest.CaptureFixture[str], /, **args: Any) -> dict[str, Any]:
     """The module's result; C(rc) is its exit code, C(warned) what it warned about."""
     warned: list[str] = []
-    module = importlib.import_module(f"ansible_collections.llmserve.vllm.plugins.modules.{name}")
+    module = importlib.import_module(f"ansible_collections.llmserve.vllm.plugins.modules.{which}")
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch, patch_module_args(args), pytest.raises(SystemExit) as ended:
         # in one process ansible-core prints each warning only once, whichever module gave it

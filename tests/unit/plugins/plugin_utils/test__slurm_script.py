@@ -60,7 +60,7 @@ run() {{ shift 4; builtin printf '%s\\0' "$@"; builtin echo; builtin export -p; 
 {function}
 """
     done = subprocess.run([shutil.which("bash") or "bash", "-c", program], capture_output=True, text=True, check=True)
-    words, _, rest = done.stdout.rpartition("\0\n")
+    words, _end, rest = done.stdout.rpartition("\0\n")
     found = dict(re.findall(r'^declare -x (\w+)="(.*)"$', rest, re.MULTILINE))
     return words.split("\0"), found
 
