@@ -21,7 +21,7 @@ import socket
 import time
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._background import own_identity, runs_here, spawn
+from ansible_collections.llmserve.vllm.plugins.module_utils._background import call_self, own_identity, runs_here, spawn
 from ansible_collections.llmserve.vllm.plugins.module_utils._mirror_server import MirrorServer
 from ansible_collections.llmserve.vllm.plugins.module_utils._snapshot_store import read_text, remove, write_text
 
@@ -176,8 +176,7 @@ def start(place: Place, settings: Settings, server: MirrorServer) -> Mirror:
 
 
 def _serve(place: Place, mirror: Mirror, server: MirrorServer) -> None:
-    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as name:
-        name.write(_NAME)
+    call_self(_NAME)
     handler = logging.handlers.RotatingFileHandler(place.log, maxBytes=_MOST_LOG, backupCount=1)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
     log = logging.getLogger("llmserve.mirror")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._background import (
+    call_self,
     is_gone,
     own_identity,
     runs_here,
@@ -84,3 +85,15 @@ def test_one_that_fails_leaves_word(tmp_path: Path) -> None:
     while "this is why" not in log.read_text() and time.monotonic() < until:
         time.sleep(0.05)
     assert "ValueError: this is why" in log.read_text()
+
+
+def test_a_process_is_called_so_after_it_has_become_another_user(tmp_path: Path) -> None:
+    user = 65534 if os.geteuid() == 0 else os.geteuid()
+
+    def work(answer: Callable[[bytes], None]) -> None:
+        os.setresuid(user, user, user)
+        call_self("llmserve-test")
+        (seen,) = [Path(f"/proc/{os.getpid()}/comm").read_text().strip()]
+        answer(b"+" if seen == "llmserve-test" else b"-")
+
+    assert spawn(str(tmp_path / "log"), work) == b"+"
