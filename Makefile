@@ -56,7 +56,10 @@ molecule: .venv/.test ## Every role by itself, on a sandbox of its own
 	tests/molecule.sh
 
 e2e: .venv/.test ## The whole way: sandbox, serve, faults, reboots, stop
-	pytest tests/e2e -v
+	pytest tests/e2e -v -m "not long"
+
+journeys: .venv/.test ## The long ones: executors, upgrades and rollbacks, without Docker, failures; before a release
+	pytest tests/e2e -v -m long
 
 failures: .venv/.test ## Provoke failures of the engine, and measure what is said of them when
 	python tests/failures/run.py; rc=$$?; python tests/failure_tables.py && exit $$rc

@@ -26,6 +26,7 @@ from tests.e2e.conftest import INVENTORY, ROOT, Operator, Run
 from tests.e2e.test_2_serving import MODEL, URL, tokens, wait_until_answers
 from tests.e2e.test_6_model_supply import CACHE, hub_answers, wait_until
 
+pytestmark = pytest.mark.long
 IMAGE = "vllm/vllm-openai:v0.32.0"
 BROKEN = f"{IMAGE}-broken"
 REVISION = "v2"

@@ -17,6 +17,7 @@ import pytest
 from tests.e2e.conftest import HUB, INVENTORY, Operator, Run
 from tests.e2e.test_2_serving import PROMPTS, tokens, wait_until_answers
 
+pytestmark = pytest.mark.long
 OURS = "docker ps -a --filter label=llmserve.cluster=llmserve --format '{{.Names}}' | sort | xargs"
 UNITS = "cd /etc/systemd/system && grep -l '^Cluster=llmserve$' llmserve-*.service 2>/dev/null | sort | xargs"
 MP_UNITS = {"node1": "llmserve-vllm.service", "node2": "llmserve-vllm-headless.service"}

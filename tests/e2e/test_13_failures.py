@@ -13,6 +13,7 @@ from ansible_collections.llmserve.vllm.tests.failures.measure import Bench, prob
 
 from tests.e2e.conftest import Operator
 
+pytestmark = pytest.mark.long
 CHOSEN = (
     "unknown_flag",
     "removed_flag_past_the_role",

@@ -16,6 +16,7 @@ import pytest
 from tests.e2e.conftest import Operator, Run
 from tests.e2e.test_2_serving import PROMPTS, tokens, wait_until_answers
 
+pytestmark = pytest.mark.long
 # A rank that was lost is noticed by the request after it, after so many seconds.
 MP = ("-e", "llmserve_executor=mp", "-e", "vllm_serve_execute_timeout=20")
 # The model fits on one of the two nodes.
