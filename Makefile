@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit sanity browser download molecule e2e failures recovery docs build clean purge
+.PHONY: help demo serve test lint unit sanity browser download molecule e2e journeys failures recovery docs build clean purge
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9_]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
