@@ -40,7 +40,7 @@ CAUSES = {
     "docker_missing": Cause(
         ERROR,
         "The host has no Docker.",
-        "Run playbooks/serve_405b.yml, whose role docker_nvidia installs it.",
+        "Run playbooks/serve.yml, whose role docker_nvidia installs it.",
     ),
     "docker_not_answering": Cause(
         ERROR,
@@ -49,18 +49,18 @@ CAUSES = {
     ),
     "container_missing": Cause(
         ERROR,
-        "The host has no container of the deployment, and other hosts do.",
-        "Run playbooks/serve_405b.yml; it starts what is missing.",
+        "The host has no part of the Ray cluster that other hosts have.",
+        "Run playbooks/serve.yml; it starts what is missing.",
     ),
     "nothing_deployed": Cause(
         WARNING,
         "No host has a container of this cluster.",
-        "Run playbooks/serve_405b.yml, or name the right cluster with llmserve_cluster.",
+        "Run playbooks/serve.yml, or name the right cluster with llmserve_cluster.",
     ),
     "container_stopped": Cause(
         ERROR,
         "The container was stopped: Docker leaves alone what somebody, or a failed run of a playbook, has stopped.",
-        "Run playbooks/serve_405b.yml when it is to serve again.",
+        "Run playbooks/serve.yml when it is to serve again.",
     ),
     "container_restarts": Cause(
         ERROR,
@@ -70,12 +70,12 @@ CAUSES = {
     "container_ended": Cause(
         ERROR,
         "The container has ended with an error.",
-        "Read the end of its log: `docker logs --tail 200` with its name. Then run playbooks/serve_405b.yml.",
+        "Read the end of its log: `docker logs --tail 200` with its name. Then run playbooks/serve.yml.",
     ),
     "engine_loading": Cause(
         WARNING,
         "The engine is still loading.",
-        "Wait; playbooks/serve_405b.yml shows how far it is.",
+        "Wait; playbooks/serve.yml shows how far it is.",
     ),
     "engine_not_listening": Cause(
         ERROR,
@@ -90,7 +90,7 @@ CAUSES = {
     "endpoint_refuses": Cause(
         ERROR,
         "The endpoint answers, but not with a completion.",
-        "Compare the model and the key with the inventory, then run playbooks/serve_405b.yml.",
+        "Compare the model and the key with the inventory, then run playbooks/serve.yml.",
     ),
     "ray_silent": Cause(
         ERROR,
@@ -130,7 +130,7 @@ CAUSES = {
     "versions_differ": Cause(
         ERROR,
         "The hosts run different versions.",
-        "Run playbooks/serve_405b.yml, which brings the same image to all of them.",
+        "Run playbooks/serve.yml, which brings the same image to all of them.",
     ),
     "drivers_differ": Cause(
         WARNING,
@@ -145,12 +145,12 @@ CAUSES = {
     "canary_gave_up": Cause(
         ERROR,
         "The canary has restarted the engine as often as it may, in vain.",
-        "Mend the cause, then run playbooks/serve_405b.yml; the first answer lets the canary begin anew.",
+        "Mend the cause, then run playbooks/serve.yml; the first answer lets the canary begin anew.",
     ),
     "differs_from_lock": Cause(
         WARNING,
         "What runs is not what was verified last.",
-        "Run playbooks/serve_405b.yml, which verifies it and keeps it in the lock file.",
+        "Run playbooks/serve.yml, which verifies it and keeps it in the lock file.",
     ),
 }
 

@@ -24,6 +24,8 @@ _FREE_BYTES = 5 * _GIB
 _FREE_SHARE = 0.02
 # An exit that a signal of `docker stop` or a clean end leaves behind.
 _STOPPED = (0, 137, 143)
+_COMPONENTS_OF_RAY = ("ray_head", "ray_worker")
+_COMPONENTS = ("vllm", "vllm_headless", *_COMPONENTS_OF_RAY)
 _RESTART_LOOP = 3
 _LOOP_SECONDS = 300
 # A model of hundreds of GB takes more than an hour from a network filesystem.
@@ -87,16 +89,20 @@ def _docker(name: str, facts: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _containers(name: str, facts: Mapping[str, Any], everyone: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    if facts["docker"]["server"] and not _serving(facts):
-        elsewhere = any(_serving(host["facts"]) for host in everyone if host.get("facts"))
-        if elsewhere:
-            yield seen("container_missing", name, "no container of the engine or of Ray")
+    # a cluster of Ray has all hosts; without it, how many are needed is the plan's choice
+    on_ray = any(_on_ray(host["facts"]) for host in everyone if host.get("facts"))
+    if on_ray and facts["docker"]["server"] and not _serving(facts):
+        yield seen("container_missing", name, "no container of the engine or of Ray")
     for container in _serving(facts):
         yield from _container(name, container, facts["time"])
 
 
 def _serving(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [item for item in facts["containers"] if item["component"] in ("vllm", "ray_head", "ray_worker")]
+    return [item for item in facts["containers"] if item["component"] in _COMPONENTS]
+
+
+def _on_ray(facts: Mapping[str, Any]) -> bool:
+    return any(item["component"] in _COMPONENTS_OF_RAY for item in facts["containers"])
 
 
 def _container(name: str, item: Mapping[str, Any], now: float) -> Iterator[Finding]:

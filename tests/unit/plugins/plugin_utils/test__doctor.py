@@ -91,6 +91,14 @@ def test_a_host_without_a_container_that_others_have() -> None:
     assert causes(bare, worker(containers=[])) == [("nothing_deployed", ["all hosts"])]
 
 
+def test_without_ray_a_rank_is_a_container_and_a_host_may_have_none() -> None:
+    alone = head(containers=[container("vllm")], ray=None)
+    assert causes(alone, worker(containers=[container("vllm_headless")])) == []
+    assert causes(alone, worker(containers=[])) == []
+    gone = container("vllm_headless", "exited", exit_code=1)
+    assert causes(alone, worker(containers=[gone])) == [("container_ended", ["node2"])]
+
+
 @pytest.mark.parametrize(
     ("more", "log", "slug"),
     [
