@@ -58,7 +58,7 @@ molecule: .venv/.test ## Every role by itself, on a sandbox of its own
 e2e: .venv/.test ## The whole way: sandbox, serve, faults, reboots, stop
 	pytest tests/e2e -v -m "not long"
 
-journeys: .venv/.test ## The long ones: executors, upgrades and rollbacks, without Docker, failures; before a release
+journeys: .venv/.test ## The long ones: executors, doctor, upgrades and rollbacks, without Docker, failures; before a release
 	pytest tests/e2e -v -m long
 
 failures: .venv/.test ## Provoke failures of the engine, and measure what is said of them when

@@ -21,6 +21,7 @@ from tests.e2e.conftest import Operator, Run
 from tests.e2e.test_2_serving import MODEL, tokens, wait_until_answers
 
 # An impatient canary, so that a test does not wait for minutes.
+pytestmark = pytest.mark.long
 CANARY = {
     "canary_interval": 5,
     "canary_deadline": 5,
