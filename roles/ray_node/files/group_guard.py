@@ -398,14 +398,19 @@ def main(arguments: List[str]) -> int:
     options = parse(arguments)
     guard = Guard(options, lambda text: print("llmserve group guard: " + text, flush=True))
 
+    told: List[int] = []
+
     def pass_on(number: int, _frame: object) -> None:
+        told.append(number)
         if guard.child is None:
             sys.exit(128 + number)
         guard.tell_child(number)
 
     signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGINT, pass_on)
-    return (lead if options.lead else follow)(guard)
+    code = (lead if options.lead else follow)(guard)
+    # what was told to stop has not failed, whatever it makes of a signal
+    return 128 + told[0] if told and code else code
 
 
 if __name__ == "__main__":

@@ -274,6 +274,14 @@ def test_stopping_is_passed_on(group: Group) -> None:
     assert head.wait(LONG) == guard.LOST
 
 
+def test_what_is_told_to_stop_has_not_failed(group: Group) -> None:
+    code = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_all: sys.exit(1)); " + ENGINE
+    head = group.start("a", code=code)
+    soon(lambda: group.engines("a"))
+    head.send_signal(signal.SIGTERM)
+    assert head.wait(LONG) == 128 + signal.SIGTERM
+
+
 def test_stopping_a_rank_that_waits_ends_it_at_once(group: Group) -> None:
     rank = group.start("b")
     time.sleep(1)
