@@ -72,7 +72,7 @@ class ReadyWatch:
         figures = dict(progress.figures, stage=progress.stage)
         sentence, silent = progress.sentence, self._silent(log)
         if silent >= SILENT_SECONDS:
-            # no reason to give up: compilers and slow disks say nothing for minutes
+            # no reason to give up yet: compilers and slow disks say nothing for minutes
             sentence += ", nothing new in its log for {0}".format(minutes(silent))
             figures["silent_seconds"] = round(silent)
         if silent > self.params["stall_timeout"] > 0:

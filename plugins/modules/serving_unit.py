@@ -185,10 +185,10 @@ def main() -> None:
         return
     before = read_text(path) or ""
     written = newest([file.path for file in files] + params["secret_files"])
-    todo = steps(params["state"], seen_in(look.properties, look.started), bool(changed_files), written)
+    planned = steps(params["state"], seen_in(look.properties, look.started), bool(changed_files), written)
     result: Dict[str, Any] = {
-        "changed": bool(changed_files) or any(step.is_change for step in todo),
-        "steps": [step.word for step in todo],
+        "changed": bool(changed_files) or any(step.is_change for step in planned),
+        "steps": [step.word for step in planned],
         "written": [file.path for file in changed_files],
         "diff": {
             "before_header": path,
@@ -200,11 +200,11 @@ def main() -> None:
     if params["state"] == ABSENT:
         result["diff"]["after"] = ""
     if not module.check_mode:
-        carry_out(module, changed_files, todo, unit)
+        carry_out(module, changed_files, planned, unit)
     module.exit_json(**result)
 
 
-def carry_out(module: AnsibleModule, files: List[File], todo: List[Step], unit: str) -> None:
+def carry_out(module: AnsibleModule, files: List[File], planned: List[Step], unit: str) -> None:
     """What is to go is stopped before its files are removed; what is to come has its files first."""
     absent = module.params["state"] == ABSENT
     after = [Step("daemon-reload"), Step("reset-failed")] if absent and files else []
@@ -212,13 +212,13 @@ def carry_out(module: AnsibleModule, files: List[File], todo: List[Step], unit: 
         if not absent:
             for file in files:
                 write(file)
-        for number, step in enumerate([*todo, *after]):
-            if absent and number == len(todo):
+        for number, step in enumerate([*planned, *after]):
+            if absent and number == len(planned):
                 for file in files:
                     write(file)
             problem = systemctl(step, unit, module.params["stop_seconds"] + 60)
             if problem:
-                module.fail_json(msg=problem, steps=[item.word for item in todo])
+                module.fail_json(msg=problem, steps=[item.word for item in planned])
     except OSError as exc:
         module.fail_json(msg="{0}: {1}".format(exc.filename or unit, exc.strerror))
 
