@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module preflight_host and puts the controller's clock beside the host's."""
+"""Runs the module preflight_host with the run's key, and puts the controller's clock beside the host's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.llmserve.vllm.plugins.plugin_utils._run_key import run_key
 
 
 class ActionModule(ActionBase):
@@ -21,7 +22,8 @@ class ActionModule(ActionBase):
         """Run the module; what it read happened between two looks at the clock here."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         before = time.time()
-        answer = self._execute_module(task_vars=task_vars or {})
+        arguments = {**self._task.args, "run_key": run_key("preflight")}
+        answer = self._execute_module(module_args=arguments, task_vars=task_vars or {})
         if isinstance(answer.get("facts"), dict):
             answer["facts"]["controller_time"] = [before, time.time()]
         result.update(answer)
