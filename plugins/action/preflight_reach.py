@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.llmserve.vllm.plugins.plugin_utils._run_key import run_key
 
@@ -21,5 +22,11 @@ class ActionModule(ActionBase):
         """Run the module."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = {**self._task.args, "run_key": run_key("preflight")}
-        result.update(self._execute_module(module_args=arguments, task_vars=task_vars or {}))
+        try:
+            result.update(self._execute_module(module_args=arguments, task_vars=task_vars or {}))
+        except AnsibleConnectionFailure as exc:
+            if not self._task.args.get("ask"):
+                raise
+            # a host that has gone since it was read must not end the run for those that it was to ask
+            result.update(changed=False, reports={}, msg=str(exc))
         return result

@@ -59,10 +59,15 @@ def obey(who: Who, opened: socket.socket, signed: Sequence[bytes], payload: byte
     if not hmac.compare_digest(_digest(payload), signed[0]):
         return
     order = json.loads(payload.decode())
-    targets = [target for target in order["targets"] if target["host"] != who.name]
-    results = reach(who.address, who.name, targets, order["timeout"])
+    results = reach(who.address, who.name, behind(who.name, order["targets"]), order["timeout"])
     answer = json.dumps({"host": who.name, "failed": failed(results)}).encode()
     opened.sendall(_mac(who.key, answer) + b" " + answer)
+
+
+def behind(name: str, targets: Sequence[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
+    """The others, those first that come after a host, so that not all hosts connect to the same ones at a time."""
+    place = next((index for index, target in enumerate(targets) if target["host"] == name), 0)
+    return [target for target in [*targets[place:], *targets[:place]] if target["host"] != name]
 
 
 def failed(results: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
@@ -77,7 +82,7 @@ def ask(
 
     Returns the own results and, by name, the failed connections of the hosts that could be asked.
     """
-    others = [target for target in targets if target["host"] != who.name]
+    others = behind(who.name, targets)
     own = reach(who.address, who.name, others, timeout, goodbye=False)
     doors = _doors(others, own)
     asked = [connect(who.address, target, doors[target["host"]]) for target in others if target["host"] in doors]

@@ -107,6 +107,12 @@ options:
         the other hosts. Without one the listener obeys nobody. The action plugin sets it.
     type: str
     default: ''
+  wish:
+    description:
+      - What the inventory says of the host. It stays on the controller and is returned as it is, also for a host that
+        cannot be reached, so that one task has all that is to be judged.
+    type: dict
+    default: {}
   nvidia_smi:
     description: The C(nvidia-smi) to run, a path or a name.
     type: str
@@ -142,6 +148,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+wish:
+  description: O(wish) as it was given. Added by the action.
+  returned: always
+  type: dict
 facts:
   description:
     - What M(llmserve.vllm.gpu_info) returns, by the same names, and what follows. What could not be found out is
@@ -295,6 +305,8 @@ def main() -> None:
             "listen_seconds": {"type": "int", "default": 0},
             "peers": {"type": "int", "default": 0},
             "run_key": {"type": "str", "default": "", "no_log": True},
+            # the action's
+            "wish": {"type": "dict", "default": {}},
             "nvidia_smi": {"type": "str", "default": "nvidia-smi"},
             "gpu_timeout": {"type": "int", "default": 30},
             "docker_cli": {"type": "str", "default": "docker"},
