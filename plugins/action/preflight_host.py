@@ -32,7 +32,10 @@ class ActionModule(ActionBase):
         try:
             answer = self._execute_module(module_args=arguments, task_vars=task_vars or {})
         except AnsibleConnectionFailure as exc:
-            answer = {"unreachable": True, "msg": str(exc)}
+            if not wish:
+                raise
+            # to whoever judges all hosts together, this is one more thing to judge
+            answer = {"changed": False, "no_answer": str(exc)}
         if isinstance(answer.get("facts"), dict):
             answer["facts"]["controller_time"] = [before, time.time()]
         result.update(answer, wish=wish)

@@ -28,5 +28,5 @@ class ActionModule(ActionBase):
             if not self._task.args.get("ask"):
                 raise
             # a host that has gone since it was read must not end the run for those that it was to ask
-            result.update(changed=False, reports={}, msg=str(exc))
+            result.update(changed=False, reports={}, no_answer=str(exc))
         return result

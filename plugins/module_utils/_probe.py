@@ -152,6 +152,9 @@ class _Server:
         while (len(self.gone) < self.peers or self.opened) and time.monotonic() < self.deadline:
             for key, _events in self.selector.select(1):
                 if key.fileobj is control:
+                    # before the control, whose end tells the caller that the ports are free
+                    for listener in self.held:
+                        listener.close()
                     return
                 with contextlib.suppress(OSError):
                     if key.data == "peer":

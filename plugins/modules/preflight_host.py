@@ -109,8 +109,8 @@ options:
     default: ''
   wish:
     description:
-      - What the inventory says of the host. It stays on the controller and is returned as it is, also for a host that
-        cannot be reached, so that one task has all that is to be judged.
+      - What the inventory says of the host. It stays on the controller and is returned as it is, so that one task has
+        all that is to be judged. A host that cannot be reached is then no failure, but a result with RV(no_answer).
     type: dict
     default: {}
   nvidia_smi:
@@ -152,6 +152,11 @@ wish:
   description: O(wish) as it was given. Added by the action.
   returned: always
   type: dict
+no_answer:
+  description: Why the host cannot be reached. C(facts) are missing then.
+  returned: with O(wish), for a host that cannot be reached
+  type: str
+  sample: Connection timed out
 facts:
   description:
     - What M(llmserve.vllm.gpu_info) returns, by the same names, and what follows. What could not be found out is

@@ -111,6 +111,13 @@ reports:
   returned: with O(ask)
   type: dict
   sample: {node-001: [], node-002: []}
+no_answer:
+  description:
+    - Why the host cannot be reached. With O(ask) that is no failure, as the others can connect in calls of their own;
+      C(reports) are empty then.
+  returned: with O(ask), for a host that cannot be reached
+  type: str
+  sample: Connection timed out
 connections:
   description: How many connections were tried from this host.
   returned: always

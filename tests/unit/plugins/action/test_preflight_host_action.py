@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.llmserve.vllm.plugins.action import preflight_reach
 from ansible_collections.llmserve.vllm.plugins.action.preflight_host import ActionModule
@@ -17,14 +18,20 @@ from ansible_collections.llmserve.vllm.plugins.plugin_utils._run_key import run_
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], kind: type[ActionBase] = ActionModule
+    monkeypatch: pytest.MonkeyPatch,
+    answer: dict[str, Any] | AnsibleConnectionFailure,
+    kind: type[ActionBase] = ActionModule,
+    **more: Any,
 ) -> dict[str, Any]:
-    task = SimpleNamespace(async_val=0, args={"host": "node1"}, check_mode=False, diff=False)
+    def execute(_self: ActionBase, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(answer, AnsibleConnectionFailure):
+            raise answer
+        return {**answer, "passed": module_args}
+
+    task = SimpleNamespace(async_val=0, args={"host": "node1", **more}, check_mode=False, diff=False)
     action = kind(task, SimpleNamespace(), None, None, None, None)
     monkeypatch.setattr(ActionBase, "run", lambda _self, _tmp, _variables: {})
-    monkeypatch.setattr(
-        ActionBase, "_execute_module", lambda _self, module_args, task_vars: {**answer, "passed": module_args}
-    )
+    monkeypatch.setattr(ActionBase, "_execute_module", execute)
     result: dict[str, Any] = action.run(task_vars={})
     return result
 
@@ -43,3 +50,24 @@ def test_a_failure_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_listener_and_order_have_the_key_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     passed = [run(monkeypatch, {}, kind)["passed"] for kind in (ActionModule, preflight_reach.ActionModule)]
     assert passed == [{"host": "node1", "run_key": run_key("preflight")}] * 2
+
+
+def test_what_the_inventory_says_stays_here_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(monkeypatch, {"facts": {}}, wish={"image": "x"})
+    assert (result["wish"], "wish" in result["passed"]) == ({"image": "x"}, False)
+
+
+def test_a_host_that_does_not_answer_is_a_result_to_whoever_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = AnsibleConnectionFailure("Connection timed out")
+    result = run(monkeypatch, gone, wish={"image": "x"})
+    assert result == {"changed": False, "no_answer": "Connection timed out", "wish": {"image": "x"}}
+    with pytest.raises(AnsibleConnectionFailure):
+        run(monkeypatch, gone)
+
+
+def test_a_host_that_has_gone_asks_nobody_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = AnsibleConnectionFailure("Connection timed out")
+    result = run(monkeypatch, gone, preflight_reach.ActionModule, ask=True)
+    assert result == {"changed": False, "reports": {}, "no_answer": "Connection timed out"}
+    with pytest.raises(AnsibleConnectionFailure):
+        run(monkeypatch, gone, preflight_reach.ActionModule)

@@ -120,6 +120,15 @@ def test_an_order_is_obeyed_once_and_as_it_was_signed() -> None:
     assert say(second, signed, payload) == b""
 
 
+def test_hosts_begin_behind_themselves() -> None:
+    targets = [target(name, []) for name in HOSTS]
+    begun = {name: [item["host"] for item in _order.behind(name, targets)] for name in [*HOSTS, "node9"]}
+    assert begun["node1"] == ["node2", "node3"]
+    assert begun["node2"] == ["node3", "node1"]
+    assert begun["node3"] == ["node1", "node2"]
+    assert begun["node9"] == list(HOSTS)
+
+
 def test_an_answer_counts_only_from_the_host_that_was_asked() -> None:
     text = json.dumps({"host": "node2", "failed": []}).encode()
     signed = _order._mac(KEY, text) + b" " + text
