@@ -61,7 +61,7 @@ def obey(who: Who, opened: socket.socket, signed: Sequence[bytes], payload: byte
     order = json.loads(payload.decode())
     results = reach(who.address, who.name, behind(who.name, order["targets"]), order["timeout"])
     answer = json.dumps({"host": who.name, "failed": failed(results)}).encode()
-    opened.sendall(_mac(who.key, answer) + b" " + answer)
+    opened.sendall(_mac(who.key, signed[0] + answer) + b" " + answer)
 
 
 def behind(name: str, targets: Sequence[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
@@ -94,7 +94,7 @@ def ask(
     for attempt in asked:
         _send(attempt, b" ".join(words) + b"\n" + payload)
     said = _listen(asked, longest(targets, timeout) + _SLACK)
-    answers = {host: _answer(who.key, host, text) for host, text in said.items()}
+    answers = {host: _answer(who.key, digest, host, text) for host, text in said.items()}
     return own, {host: answer for host, answer in answers.items() if answer is not None}
 
 
@@ -141,10 +141,10 @@ def _listen(asked: Sequence[Try], seconds: float) -> Dict[str, bytes]:
     return said
 
 
-def _answer(key: str, host: str, text: bytes) -> Optional[List[Dict[str, Any]]]:
-    """The failed connections in a host's answer; None when it is not whole, or not from this host of this run."""
+def _answer(key: str, digest: bytes, host: str, text: bytes) -> Optional[List[Dict[str, Any]]]:
+    """The failed connections in a host's answer; None when it is not whole, or not from this host to this order."""
     mac, _space, payload = text.partition(b" ")
-    if not hmac.compare_digest(_mac(key, payload), mac):
+    if not hmac.compare_digest(_mac(key, digest + payload), mac):
         return None
     answer = json.loads(payload.decode())
     return list(answer["failed"]) if answer["host"] == host else None

@@ -131,12 +131,14 @@ def test_hosts_begin_behind_themselves() -> None:
 
 def test_an_answer_counts_only_from_the_host_that_was_asked() -> None:
     text = json.dumps({"host": "node2", "failed": []}).encode()
-    signed = _order._mac(KEY, text) + b" " + text
-    assert _order._answer(KEY, "node2", signed) == []
-    assert _order._answer(KEY, "node3", signed) is None
-    assert _order._answer(KEY, "node2", signed[:-1]) is None
-    assert _order._answer("", "node2", signed) is None
-    assert _order._answer(KEY, "node2", b"") is None
+    signed = _order._mac(KEY, b"asked" + text) + b" " + text
+    assert _order._answer(KEY, b"asked", "node2", signed) == []
+    assert _order._answer(KEY, b"asked", "node3", signed) is None
+    assert _order._answer(KEY, b"asked", "node2", signed[:-1]) is None
+    assert _order._answer("", b"asked", "node2", signed) is None
+    assert _order._answer(KEY, b"asked", "node2", b"") is None
+    # said in an earlier look at the hosts
+    assert _order._answer(KEY, b"other", "node2", signed) is None
 
 
 def test_a_host_of_which_no_port_can_be_reached_is_not_asked() -> None:
