@@ -18,9 +18,17 @@ import json
 import selectors
 import socket
 import time
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._reach import Try, connect, drive, longest, reach, read
+from ansible_collections.llmserve.vllm.plugins.module_utils._reach import (
+    Try,
+    connect,
+    drive,
+    longest,
+    part,
+    reach,
+    read,
+)
 
 ORDER = b"order"
 # beyond what connecting may take: for hosts that are slow, and for what is said on the way
@@ -59,7 +67,7 @@ def obey(who: Who, opened: socket.socket, signed: Sequence[bytes], payload: byte
     if not hmac.compare_digest(_digest(payload), signed[0]):
         return
     order = json.loads(payload.decode())
-    results = reach(who.address, who.name, behind(who.name, order["targets"]), order["timeout"])
+    results = reach(who.address, who.name, behind(who.name, order["targets"]), order["timeout"], goodbye=False)
     answer = json.dumps({"host": who.name, "failed": failed(results)}).encode()
     opened.sendall(_mac(who.key, signed[0] + answer) + b" " + answer)
 
@@ -84,27 +92,44 @@ def ask(
     """
     others = behind(who.name, targets)
     own = reach(who.address, who.name, others, timeout, goodbye=False)
-    doors = _doors(others, own)
+    doors = _doors(who.name, targets, own)
     asked = [connect(who.address, target, doors[target["host"]]) for target in others if target["host"] in doors]
     drive(asked, timeout)
     payload = json.dumps({"targets": list(targets), "timeout": timeout}).encode()
     digest = _digest(payload)
-    # an order is the goodbye as well: nothing is connected to from here any more
-    words = (ORDER, who.name.encode(), b"%d" % len(others), digest, _mac(who.key, digest))
     for attempt in asked:
-        _send(attempt, b" ".join(words) + b"\n" + payload)
+        _send(attempt, b" ".join((ORDER, digest, _mac(who.key, digest))) + b"\n" + payload)
     said = _listen(asked, longest(targets, timeout) + _SLACK)
     answers = {host: _answer(who.key, digest, host, text) for host, text in said.items()}
-    return own, {host: answer for host, answer in answers.items() if answer is not None}
+    reports = {host: answer for host, answer in answers.items() if answer is not None}
+    _part(who, targets, doors, {str(target["host"]) for target in others} - set(reports), timeout)
+    return own, reports
 
 
-def _doors(targets: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> Dict[str, Mapping[str, Any]]:
-    """A port of each host at which its listener has answered."""
+def _part(
+    who: Who,
+    targets: Sequence[Mapping[str, Any]],
+    doors: Mapping[str, Mapping[str, Any]],
+    silent: Set[str],
+    timeout: float,
+) -> None:
+    """Say goodbye for all that have answered; whoever has not will connect by itself, and finds the listeners there."""
+    tries = [connect(who.address, target, doors[target["host"]]) for target in targets if target["host"] in doors]
+    drive(tries, timeout)
+    for attempt in tries:
+        part(attempt, who.name, 1 + len(silent - {attempt.host}))
+        attempt.opened.close()
+
+
+def _doors(
+    me: str, targets: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]
+) -> Dict[str, Mapping[str, Any]]:
+    """A port of each host at which its listener has answered, or of this host."""
     came = {(result["host"], result["port"]) for result in results if result["state"] == "ok"}
     doors: Dict[str, Mapping[str, Any]] = {}
     for target in targets:
         for port in target["ports"]:
-            if port["probe"] and (target["host"], port["port"]) in came:
+            if port["probe"] and (target["host"] == me or (target["host"], port["port"]) in came):
                 doors.setdefault(target["host"], port)
     return doors
 

@@ -4,8 +4,8 @@
 """A listener for a while on a host's ports, so that the other hosts can find out whether they reach them.
 
 It greets with its host's name, so that an answer from another machine is found, and ends by itself: when every peer has
-said goodbye, or when its time is up. It lives in a process of its own and leaves nothing behind. On the order of the
-run that started it, it connects to the other hosts itself.
+said goodbye, or one of them for the others, or when its time is up. It lives in a process of its own and leaves nothing
+behind. On the order of the run that started it, it connects to the other hosts itself.
 
 This module util is PRIVATE to the collection: nothing outside of it may import it.
 """
@@ -169,21 +169,20 @@ class _Server:
         peer.send("{0}{1}\n".format(GREETING, self.who.name).encode())
 
     def hear(self, peer: socket.socket) -> None:
-        """A goodbye, an order, which is one as well, or the end of the connection; anything else is nothing."""
+        """A goodbye, an order or the end of the connection; anything else is nothing."""
         data = read(peer)
         line, _end, rest = data.partition(b"\n")
-        over = not data
-        with contextlib.suppress(ValueError):
-            word, who, several, *signed = line.split()
-            if word in (GOODBYE, ORDER):
+        word, *words = line.split() or [b""]
+        if word == GOODBYE:
+            with contextlib.suppress(ValueError):
+                who, several = words
                 self.part(who, int(several))
-            over = word == ORDER
-            # once, so that nobody makes this host work by saying it again
-            if over and not self.obeyed and is_signed(self.who.key, signed):
-                self.obeyed = True
-                with contextlib.suppress(OSError):
-                    self.obey(peer, signed, rest)
-        if over:
+        # once, so that nobody makes this host work by saying it again
+        elif word == ORDER and not self.obeyed and is_signed(self.who.key, words):
+            self.obeyed = True
+            with contextlib.suppress(OSError):
+                self.obey(peer, words, rest)
+        if not data or word == ORDER:
             self.selector.unregister(peer)
             peer.close()
             self.opened -= 1

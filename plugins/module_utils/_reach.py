@@ -72,13 +72,19 @@ def reach(
         tries = [connect(source, target, port) for target, port in wanted[begin : begin + _BATCH]]
         drive(tries, timeout)
         for attempt in tries:
-            if goodbye and attempt.state == "ok" and attempt.port["probe"]:
-                with contextlib.suppress(OSError):
-                    # one goodbye is enough; on every port, as any of them may be the last that is open
-                    attempt.opened.send(b"%s %s %d\n" % (GOODBYE, me.encode(), len(targets)))
+            if goodbye:
+                # one is enough; on every port, as any of them may be the last that is open
+                part(attempt, me, len(targets))
             attempt.opened.close()
             results.append(attempt.result())
     return results
+
+
+def part(attempt: Try, me: str, several: int) -> None:
+    """Say goodbye to a listener, and of how many hosts it has to hear one."""
+    if attempt.state == "ok" and attempt.port["probe"]:
+        with contextlib.suppress(OSError):
+            attempt.opened.send(b"%s %s %d\n" % (GOODBYE, me.encode(), several))
 
 
 def connect(source: str, target: Mapping[str, Any], port: Mapping[str, Any]) -> Try:

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from ansible_collections.llmserve.vllm.plugins.module_utils import _order, _probe
+from ansible_collections.llmserve.vllm.plugins.module_utils import _order, _probe, _reach
 from ansible_collections.llmserve.vllm.plugins.module_utils._order import Who, ask
 from ansible_collections.llmserve.vllm.tests.unit.plugins.module_utils.test__probe import is_free
 
@@ -48,6 +48,19 @@ def test_one_call_has_every_host_connect_and_all_listeners_end() -> None:
     own, reports = asked(targets)
     assert [(result["host"], result["state"]) for result in own] == [("node2", "ok"), ("node3", "ok")]
     assert reports == {"node2": [], "node3": []}
+    assert all(is_free(item["ports"][-1]["port"], item["address"]) for item in targets)
+
+
+@pytest.mark.usefixtures("_ended")
+def test_the_listeners_wait_for_a_host_whose_answer_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = _order._answer
+    monkeypatch.setattr(_order, "_answer", lambda *said: None if said[2] == "node3" else answer(*said))
+    targets = [start(name) for name in HOSTS]
+    assert asked(targets)[1] == {"node2": []}
+    # longer than a listener lingers that has nobody to wait for
+    time.sleep(1.5)
+    found = _reach.reach(HOSTS["node3"], "node3", targets[:2], 5)
+    assert [(result["host"], result["state"]) for result in found] == [("node1", "ok"), ("node2", "ok")]
     assert all(is_free(item["ports"][-1]["port"], item["address"]) for item in targets)
 
 
@@ -92,7 +105,7 @@ def test_nobody_obeys_without_the_key(theirs: str, ours: str) -> None:
 def order(targets: list[dict[str, Any]]) -> tuple[bytes, bytes]:
     payload = json.dumps({"targets": targets, "timeout": 5}).encode()
     digest = hashlib.sha256(payload).hexdigest().encode()
-    return b"order node1 2 " + digest + b" " + _order._mac(KEY, digest) + b"\n", payload
+    return b"order " + digest + b" " + _order._mac(KEY, digest) + b"\n", payload
 
 
 def say(item: dict[str, Any], *texts: bytes) -> bytes:
