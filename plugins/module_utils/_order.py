@@ -117,7 +117,8 @@ def _part(
     tries = [connect(who.address, target, doors[target["host"]]) for target in targets if target["host"] in doors]
     drive(tries, timeout)
     for attempt in tries:
-        part(attempt, who.name, 1 + len(silent - {attempt.host}))
+        # this host will not say another one to the others, and none to itself
+        part(attempt, who.name, len(silent - {attempt.host}) + int(attempt.host != who.name))
         attempt.opened.close()
 
 

@@ -190,7 +190,9 @@ class _Server:
     def part(self, who: bytes, several: int) -> None:
         # hosts of the play that nobody has reached will not come
         self.peers = min(self.peers, several)
-        self.gone.add(who)
+        # for the others, when this is the host that has asked them
+        if who != self.who.name.encode():
+            self.gone.add(who)
         if len(self.gone) >= self.peers:
             # the last one closes its connections first, so that no port lingers here
             self.deadline = min(self.deadline, time.monotonic() + 1)
