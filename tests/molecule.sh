@@ -15,6 +15,6 @@ cleanup() { molecule destroy --scenario-name default; }
 trap cleanup EXIT
 cleanup
 molecule create --scenario-name default
-for scenario in docker_nvidia hf_model vllm_image nccl_check ray_head ray_worker vllm_serve smoke_test vllm_serve_mp canary doctor vllm_venv; do
+for scenario in docker_nvidia hf_model vllm_image nccl_check ray_head ray_worker vllm_serve smoke_test vllm_serve_mp canary revive doctor vllm_venv; do
   run "$scenario"
 done

@@ -94,7 +94,7 @@ def host_line(host: Mapping[str, Any]) -> str:
         again = f" ({item['restarts']} restarts)" if item["restarts"] else ""
         parts.append(f"{item['name']} {state}{again}")
     if not facts["containers"]:
-        parts.append("no container")
+        parts.append("nothing of this cluster")
     return ", ".join(parts)
 
 

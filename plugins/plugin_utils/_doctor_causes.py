@@ -54,23 +54,24 @@ CAUSES = {
     ),
     "nothing_deployed": Cause(
         WARNING,
-        "No host has a container of this cluster.",
+        "No host has a container or a unit of this cluster.",
         "Run playbooks/serve.yml, or name the right cluster with llmserve_cluster.",
     ),
     "container_stopped": Cause(
         ERROR,
-        "The container was stopped: Docker leaves alone what somebody, or a failed run of a playbook, has stopped.",
+        "It was stopped: what somebody, or a failed run of a playbook, has stopped is not started again.",
         "Run playbooks/serve.yml when it is to serve again.",
     ),
     "container_restarts": Cause(
         ERROR,
-        "The container dies and Docker starts it again, over and over.",
-        "Mend the cause above, or read its log: `docker logs --tail 200` with its name.",
+        "It dies and is started again, over and over.",
+        "Mend the cause above, or read its log: `docker logs --tail 200`, or `journalctl -n 200 -u`, with its name.",
     ),
     "container_ended": Cause(
         ERROR,
-        "The container has ended with an error.",
-        "Read the end of its log: `docker logs --tail 200` with its name. Then run playbooks/serve.yml.",
+        "It has ended with an error.",
+        "Read the end of its log: `docker logs --tail 200`, or `journalctl -n 200 -u`, with its name. "
+        "Then run playbooks/serve.yml.",
     ),
     "engine_loading": Cause(
         WARNING,
@@ -79,13 +80,15 @@ CAUSES = {
     ),
     "engine_not_listening": Cause(
         ERROR,
-        "The endpoint does not answer, and the engine's container runs.",
-        "Restart it on the head: `docker restart llmserve-vllm`; when it stays silent, read its log.",
+        "The endpoint does not answer, and the engine runs.",
+        "Restart it on the head: `docker restart llmserve-vllm`, or `systemctl restart` for a unit; "
+        "when it stays silent, read its log.",
     ),
     "engine_hangs": Cause(
         ERROR,
         "The engine's health check is green, but a completion does not come back in time.",
-        "Restart it on the head: `docker restart llmserve-vllm`. Under a heavy load raise doctor_answer_timeout first.",
+        "Restart it on the head: `docker restart llmserve-vllm`, or `systemctl restart` for a unit. "
+        "Under a heavy load raise doctor_answer_timeout first.",
     ),
     "endpoint_refuses": Cause(
         ERROR,
@@ -95,7 +98,8 @@ CAUSES = {
     "ray_silent": Cause(
         ERROR,
         "The Ray head runs, but does not answer.",
-        "Restart it on the head: `docker restart llmserve-ray-head`; engine and workers follow by themselves.",
+        "Restart it on the head: `docker restart llmserve-ray-head`, or `systemctl restart` for a unit; "
+        "engine and workers follow by themselves.",
     ),
     "ray_node_missing": Cause(
         ERROR,

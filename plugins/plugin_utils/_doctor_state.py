@@ -58,7 +58,7 @@ def cluster_findings(hosts: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     """What only all hosts together show."""
     answering = [host for host in hosts if host.get("facts")]
     if answering and not any(host["facts"]["containers"] for host in answering):
-        yield seen("nothing_deployed", "all hosts", f"no container with the label on {len(answering)} hosts")
+        yield seen("nothing_deployed", "all hosts", f"no container or unit of the cluster on {len(answering)} hosts")
     for name in ("vllm", "ray", "python"):
         yield from _differ("versions_differ", name, {h["name"]: (h["facts"]["versions"] or {}) for h in answering})
     drivers = {h["name"]: {"driver": h["facts"]["gpu"]["driver_version"]} for h in answering}

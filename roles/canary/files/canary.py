@@ -451,14 +451,27 @@ def _restart(config: Dict[str, Any], name: str) -> bool:
     return systemctl(config, patience, "restart", name + ".service") is not None
 
 
+def watch(config: Dict[str, Any]) -> Dict[str, Any]:
+    """Looks, and writes each down, until one decides: a series of failures does not wait for the timer in between."""
+    while True:
+        now, began = time.time(), time.monotonic()
+        state = read_state(config["state_file"])
+        look = look_at(config, now)
+        verdict, reason = judge(look, state, config, now)
+        state = record(state, verdict, reason, look, now)
+        write_state(config["state_file"], state)
+        print("{0}{1}".format(verdict, ": " + reason if reason else ""), flush=True)
+        if verdict != FAILED or is_due(state, config):
+            return state
+        # as patient with what refuses at once as with what hangs
+        time.sleep(max(0.0, config["deadline"] - (time.monotonic() - began)))
+
+
 def main(path: str) -> int:
-    """One look, and what follows from it."""
+    """Look, and do what follows from it."""
     config = json.loads(read_file(path))
+    state = watch(config)
     now = time.time()
-    state = read_state(config["state_file"])
-    look = look_at(config, now)
-    verdict, reason = judge(look, state, config, now)
-    state = record(state, verdict, reason, look, now)
     # Ray is asked only when that decides something
     asked = config["act"] and config["ray_head"] and is_due(state, config)
     decision = decide(state, ray_nodes(config) if asked else config["nodes"], config, now)
@@ -467,7 +480,6 @@ def main(path: str) -> int:
         decision = Decision(NOTHING)
     state = acting(state, decision, now)
     write_state(config["state_file"], state)
-    print("{0}{1}".format(verdict, ": " + reason if reason else ""), flush=True)
     if decision.gave_up:
         print("not acting: {0}".format(decision.reason), flush=True)
     if decision.action:

@@ -275,6 +275,33 @@ def test_an_engine_that_hangs_is_restarted(tmp_path: Path) -> None:
     assert (state["actions"][0]["what"], state["pending"]) == ("engine", None)
 
 
+def test_a_series_of_failures_does_not_wait_for_the_timer(tmp_path: Path) -> None:
+    with serving(hanging()) as url:
+        host = Host(tmp_path, url)
+        host.config["failures"] = 3
+        state = host.run()
+    assert state["counts"] == {"failed": 3, "acted": 1}
+    assert host.restarts() == ["restart -t 1 llmserve-vllm"]
+
+
+def test_a_series_ends_with_an_answer(tmp_path: Path) -> None:
+    script = Script()
+    asked = iter(range(9))
+
+    def first_hangs(handler: Any, _body: Any) -> None:
+        if next(asked) == 0:
+            time.sleep(2)
+        handler.reply({"choices": [{"text": "x"}]})
+
+    script.answers["/v1/completions"] = first_hangs
+    with serving(script) as url:
+        host = Host(tmp_path, url)
+        host.config["failures"] = 3
+        state = host.run()
+    assert (state["counts"], state["failures_in_a_row"]) == ({"failed": 1, "ok": 1}, 0)
+    assert host.restarts() == []
+
+
 def test_ray_s_head_first_when_nodes_are_lost(tmp_path: Path) -> None:
     with serving(hanging()) as url:
         host = Host(tmp_path, url, nodes=1)
