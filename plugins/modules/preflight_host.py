@@ -18,8 +18,9 @@ description:
   - Has the facts of M(llmserve.vllm.gpu_info) and adds the distribution, the clock, Docker and the image, who holds
     the ports and the GPUs, and the model's files in the cache.
   - With O(listen_seconds) a process listens on the planned ports that are free, so that
-    M(llmserve.vllm.preflight_reach) can connect to them from the other hosts. It ends when all O(peers) have said
-    goodbye or when the time is up, and with the next call of this module at the latest.
+    M(llmserve.vllm.preflight_reach) can connect to them from the other hosts, and have this host connect to theirs.
+    It ends when all O(peers) have said goodbye or when the time is up, and with the next call of this module at the
+    latest.
   - Writes nothing on the host. Needs root to see the processes of other users.
 extends_documentation_fragment:
   - llmserve.vllm.attributes.reader
@@ -100,6 +101,18 @@ options:
     description: How many hosts will connect.
     type: int
     default: 0
+  run_key:
+    description:
+      - The key of this run, with which M(llmserve.vllm.preflight_reach) signs its order to the listener to connect to
+        the other hosts. Without one the listener obeys nobody. The action plugin sets it.
+    type: str
+    default: ''
+  wish:
+    description:
+      - What the inventory says of the host. It stays on the controller and is returned as it is, so that one task has
+        all that is to be judged. A host that cannot be reached is then no failure, but a result with RV(no_answer).
+    type: dict
+    default: {}
   nvidia_smi:
     description: The C(nvidia-smi) to run, a path or a name.
     type: str
@@ -135,6 +148,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+wish:
+  description: O(wish) as it was given. Added by the action.
+  returned: always
+  type: dict
+no_answer:
+  description: Why the host cannot be reached. C(facts) are missing then.
+  returned: with O(wish), for a host that cannot be reached
+  type: str
+  sample: Connection timed out
 facts:
   description:
     - What M(llmserve.vllm.gpu_info) returns, by the same names, and what follows. What could not be found out is
@@ -202,6 +224,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils import (
     _host_system,
     _probe,
 )
+from ansible_collections.llmserve.vllm.plugins.module_utils._order import Who
 from ansible_collections.llmserve.vllm.plugins.module_utils._quiet import Quiet
 
 # A file server that is dead answers never.
@@ -255,10 +278,9 @@ def listen(params: Dict[str, Any]) -> List[Dict[str, Any]]:
     if not (params["listen_seconds"] and params["peers"] and params["node_ip"]):
         return []
     ports = _probe.start(
-        params["node_ip"],
+        Who(params["host"], params["node_ip"], params["run_key"]),
         [port for port in params["ports"] if port["public"]],
         cluster=params["cluster"],
-        name=params["host"],
         peers=params["peers"],
         seconds=params["listen_seconds"],
     )
@@ -287,6 +309,9 @@ def main() -> None:
             "paths": {"type": "list", "elements": "path", "default": []},
             "listen_seconds": {"type": "int", "default": 0},
             "peers": {"type": "int", "default": 0},
+            "run_key": {"type": "str", "default": "", "no_log": True},
+            # the action's
+            "wish": {"type": "dict", "default": {}},
             "nvidia_smi": {"type": "str", "default": "nvidia-smi"},
             "gpu_timeout": {"type": "int", "default": 30},
             "docker_cli": {"type": "str", "default": "docker"},

@@ -16,6 +16,9 @@ description:
   - Connects from a host's address on the cluster's network to the ports that M(llmserve.vllm.preflight_host) listens
     on at the other hosts, all at once, and says which of them answered. Run on every host, it proves that every port
     is open both ways.
+  - With O(ask) one host suffices. The listeners of the others then connect as well, on an order that is signed with the
+    key of the run, and their findings are returned with its own. A host none of whose listeners this one reaches cannot
+    be asked; for its findings the module runs there.
   - An answer from another host than the expected one, as address translation or a wrong address brings about, is told
     from silence, and silence from refusal.
   - Changes nothing.
@@ -28,8 +31,8 @@ options:
     required: true
   cluster:
     description:
-      - The name with which M(llmserve.vllm.preflight_host) listens on this host. Without O(targets) it stops listening
-        at once, as nobody will come.
+      - The name with which M(llmserve.vllm.preflight_host) listens on this host. Without other hosts in O(targets) it
+        stops listening at once, as nobody will come.
     type: str
     default: llmserve
   source:
@@ -37,7 +40,7 @@ options:
     type: str
     required: true
   targets:
-    description: The other hosts.
+    description: The hosts. This one may be among them, and is with O(ask), as the others are to connect to it.
     type: list
     elements: dict
     required: true
@@ -59,6 +62,16 @@ options:
     description: How many seconds to wait for the answers.
     type: float
     default: 3
+  ask:
+    description: Whether to have the other hosts connect, too.
+    type: bool
+    default: false
+  run_key:
+    description:
+      - The key with which an order is signed, the same that M(llmserve.vllm.preflight_host) was given. The action
+        plugin sets it.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""
@@ -93,15 +106,31 @@ failed_connections:
       type: str
       sample: timeout
     answer: {description: What answered or why not, type: str}
+reports:
+  description: What C(failed_connections) is on each host, by the names of the hosts that could be asked, and this one.
+  returned: with O(ask)
+  type: dict
+  sample: {node-001: [], node-002: []}
+no_answer:
+  description:
+    - Why the host cannot be reached. With O(ask) that is no failure, as the others can connect in calls of their own;
+      C(reports) are empty then.
+  returned: with O(ask), for a host that cannot be reached
+  type: str
+  sample: Connection timed out
 connections:
-  description: How many connections were tried.
+  description: How many connections were tried from this host.
   returned: always
   type: int
   sample: 14
 """
 
+from typing import Any, Dict
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmserve.vllm.plugins.module_utils import _probe
+from ansible_collections.llmserve.vllm.plugins.module_utils._order import Who, ask, failed
+from ansible_collections.llmserve.vllm.plugins.module_utils._reach import reach
 
 
 def main() -> None:
@@ -117,15 +146,23 @@ def main() -> None:
             "source": {"type": "str", "required": True},
             "targets": {"type": "list", "elements": "dict", "required": True, "options": target_spec},
             "timeout": {"type": "float", "default": 3},
+            "ask": {"type": "bool", "default": False},
+            "run_key": {"type": "str", "default": "", "no_log": True},
         },
         supports_check_mode=True,
     )
     params = module.params
-    if not params["targets"]:
+    who = Who(params["host"], params["source"], params["run_key"])
+    others = [target for target in params["targets"] if target["host"] != who.name]
+    if not others:
         _probe.stop(params["cluster"])
-    results = _probe.reach(params["source"], params["host"], params["targets"], params["timeout"])
-    failed = [result for result in results if result["state"] != "ok"]
-    module.exit_json(changed=False, failed_connections=failed, connections=len(results))
+    more: Dict[str, Any] = {}
+    if params["ask"]:
+        results, reports = ask(who, params["targets"], params["timeout"])
+        more["reports"] = {**reports, who.name: failed(results)}
+    else:
+        results = reach(who.address, who.name, others, params["timeout"])
+    module.exit_json(changed=False, failed_connections=failed(results), connections=len(results), **more)
 
 
 if __name__ == "__main__":

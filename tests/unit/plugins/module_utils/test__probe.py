@@ -10,7 +10,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from ansible_collections.llmserve.vllm.plugins.module_utils import _probe
+from ansible_collections.llmserve.vllm.plugins.module_utils import _probe, _reach
+from ansible_collections.llmserve.vllm.plugins.module_utils._order import Who
 from ansible_collections.llmserve.vllm.plugins.module_utils._probe import RANDOM, Port
 
 HOME = "127.0.0.1"
@@ -31,7 +32,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def listen(cluster: str, *ports: int, peers: int = 1) -> list[Port]:
     wanted = [{"name": f"port {number}", "port": port} for number, port in enumerate(ports)]
-    return _probe.start(HOME, wanted, cluster=cluster, name="node2", peers=peers, seconds=60)
+    return _probe.start(Who("node2", HOME), wanted, cluster=cluster, peers=peers, seconds=60)
 
 
 def reach(
@@ -39,14 +40,14 @@ def reach(
 ) -> list[dict[str, Any]]:
     target = {"host": host, "address": HOME, "ports": [port._asdict() for port in ports]}
     more = [{"host": f"other{number}", "address": HOME, "ports": []} for number in range(others)]
-    return _probe.reach(HOME, me, [target, *more], timeout)
+    return _reach.reach(HOME, me, [target, *more], timeout)
 
 
-def is_free(port: int) -> bool:
+def is_free(port: int, address: str = HOME) -> bool:
     for _attempt in range(100):
         with closing(socket.socket()) as held:
             try:
-                held.bind((HOME, port))
+                held.bind((address, port))
             except OSError:
                 time.sleep(0.05)
                 continue
@@ -99,11 +100,11 @@ def test_another_program_answers(cluster: str) -> None:
         opened = socket.create_connection((HOME, port.port))
         opened.close()
         ports = [port]
-        tries = [_probe._begin(HOME, {"host": "node2", "address": HOME}, port._asdict()) for port in ports]
+        tries = [_reach.connect(HOME, {"host": "node2", "address": HOME}, port._asdict()) for port in ports]
         for _expected in range(2):
             peer = other.accept()[0]
             peer.sendall(b"SSH-2.0-OpenSSH\r\n") if _expected else peer.close()
-        _probe._drive(tries, 5)
+        _reach.drive(tries, 5)
         peer.close()
         tries[0].opened.close()
     assert (tries[0].state, tries[0].answer) == ("wrong_host", "SSH-2.0-OpenSSH")
@@ -130,6 +131,6 @@ def test_a_new_run_ends_the_listener_of_the_one_before(cluster: str) -> None:
 def test_no_way_out() -> None:
     target = {"host": "node2", "address": "203.0.113.9", "ports": [{"name": "a", "port": 9, "probe": True}]}
     # an address that this machine does not have cannot be a source
-    result = _probe.reach("203.0.113.8", "node1", [target], 1)[0]
+    result = _reach.reach("203.0.113.8", "node1", [target], 1)[0]
     assert (result["state"], bool(result["answer"])) == ("unreachable", True)
-    assert _probe.start("203.0.113.8", [], cluster="none", name="a", peers=1, seconds=1) == []
+    assert _probe.start(Who("a", "203.0.113.8"), [], cluster="none", peers=1, seconds=1) == []

@@ -36,10 +36,9 @@ def look(capsys: pytest.CaptureFixture[str], tmp_path: Path, cluster: str = "pro
     result = run_module(
         "preflight_host",
         capsys,
-        host="node1",
         cluster=cluster,
         nvidia_smi=tool(tmp_path, "nvidia-smi", f"#!/bin/sh\ncat {REPORT}\n"),
-        **{"docker_cli": str(tmp_path / "none"), **more},
+        **{"host": "node1", "docker_cli": str(tmp_path / "none"), **more},
     )
     assert (result["changed"], result["warned"]) == (False, "")
     facts: dict[str, Any] = result["facts"]
@@ -106,6 +105,33 @@ def test_one_host_listens_and_another_connects(tmp_path: Path, capsys: pytest.Ca
         assert result["connections"] == 1
         assert [item["state"] for item in result["failed_connections"]] == ([failed] if failed else [])
     _probe.stop(cluster)
+
+
+def test_one_call_has_both_hosts_connect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster, key = f"test-{time.monotonic_ns()}", "k" * 64
+    targets = []
+    for number in (1, 2):
+        more = {"host": f"node{number}", "node_ip": f"127.0.0.{number}", "listen_seconds": 30, "peers": 1}
+        facts = look(capsys, tmp_path, cluster=f"{cluster}-{number}", run_key=key, **more)
+        targets.append({"host": more["host"], "address": more["node_ip"], "ports": facts["reachable"]})
+    answer = run_module(
+        "preflight_reach", capsys, host="node1", source="127.0.0.1", targets=targets, ask=True, run_key=key
+    )
+    assert (answer["reports"], answer["connections"]) == ({"node1": [], "node2": []}, 1)
+    assert key not in str(answer)
+
+
+def test_alone_a_host_stops_listening_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = f"test-{time.monotonic_ns()}"
+    more = {"node_ip": "127.0.0.1", "listen_seconds": 30, "peers": 1}
+    port = look(capsys, tmp_path, cluster=cluster, **more)["reachable"][0]
+    target = {"host": "node1", "address": "127.0.0.1", "ports": [port]}
+    answer = run_module(
+        "preflight_reach", capsys, host="node1", cluster=cluster, source="127.0.0.1", targets=[target], ask=True
+    )
+    assert (answer["reports"], answer["connections"]) == ({"node1": []}, 0)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port["port"]), 5)
 
 
 def test_without_a_driver(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
