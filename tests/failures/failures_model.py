@@ -224,7 +224,7 @@ HUB = (
     Failure(
         "token_refused",
         "a token that the Hub does not know",
-        ("token", "refused"),
+        ("token", "refuses"),
         way=PREFLIGHT,
         variables={"llmserve_hf_token": "hf_nobody"},
         since=START,
