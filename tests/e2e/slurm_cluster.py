@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, the llmserve.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sandbox's Slurm: what its users do on the login node, and what its administrator does as root."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conftest import ROOT, Operator, Run
+
+INVENTORY = "inventories/sandbox_slurm"
+LOGIN = "10.89.79.10"
+MACHINES = ("login", "compute1", "compute2")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+SSH_OPTIONS = (
+    "-i",
+    str(CACHE / "llmserve-sandbox/ssh/id_ed25519"),
+    *("-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"),
+)
+# What a job may leave behind: processes, its directory, shared memory, ports. Sessions of the login node are none.
+LEFT = """
+ps -u {user} -o args= | grep -v -e '^(sd-pam)' -e 'systemd --user' -e '^sshd: ' -e '<defunct>'
+ls -d /tmp/ls-* 2> /dev/null
+find /dev/shm -user {user}
+ss -Hltn 'sport >= :20000 and sport < :32000'
+true
+"""
+
+
+class Cluster:
+    """The cluster, and somebody with a shell in the checkout and an account on it."""
+
+    def __init__(self, operator: Operator) -> None:
+        self.operator = operator
+
+    def container(self, machine: str) -> str:
+        return f"llmserve-slurm-{machine}"
+
+    def argv(self, name: str, *arguments: str, **variables: object) -> list[str]:
+        more = ["-e", json.dumps(variables)] if variables else []
+        return ["ansible-playbook", f"playbooks/{name}.yml", "-i", INVENTORY, *arguments, *more]
+
+    def play(self, name: str, *arguments: str, **variables: object) -> Run:
+        return self.operator.command(*self.argv(name, *arguments, **variables), timeout=900)
+
+    @contextmanager
+    def playing(self, name: str, **variables: object) -> Iterator[Callable[[], Run]]:
+        """A playbook that runs beside what follows; call what it yields to wait for its end."""
+        with subprocess.Popen(
+            self.argv(name, **variables),
+            cwd=ROOT,
+            env=self.operator.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+
+            def end() -> Run:
+                output, _nothing = process.communicate(timeout=300)
+                return Run(process.returncode, output)
+
+            try:
+                yield end
+            finally:
+                process.kill()
+
+    def root(self, machine: str, script: str) -> str:
+        """What the administrator does on a machine."""
+        run = self.operator.command("docker", "exec", self.container(machine), "bash", "-c", script, timeout=120)
+        assert run.rc == 0, run.output
+        return run.output.strip()
+
+    def login(self, script: str) -> str:
+        """What the user does on the login node."""
+        argv = ["ssh", *SSH_OPTIONS, f"alice@{LOGIN}", script]
+        run = self.operator.command(*argv, timeout=120)
+        assert run.rc == 0, run.output
+        return run.output.strip()
+
+    def queue(self, user: str = "alice") -> list[tuple[int, str]]:
+        """The user's jobs, the oldest first."""
+        lines = self.root("login", f"squeue --noheader --user={user} --format='%A %T' --sort=i").splitlines()
+        return [(int(number), state) for number, state in map(str.split, lines)]
+
+    def endpoint(self, user: str = "alice") -> dict[str, Any]:
+        """What the job has written when it had answered; empty without it."""
+        text = self.root("login", f"cat /home/{user}/llmserve/llmserve/endpoint.json 2> /dev/null || true")
+        found: dict[str, Any] = json.loads(text or "{}")
+        return found
+
+    def log(self, job: int | str = "*") -> str:
+        """The log of a job; of the newest one without a number."""
+        return self.login(f"cat $(ls -t ~/llmserve/llmserve/logs/{job}.log 2> /dev/null | head -n 1) /dev/null")
+
+    def left(self, machine: str, user: str) -> str:
+        return self.root(machine, LEFT.replace("{user}", user))
