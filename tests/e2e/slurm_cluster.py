@@ -8,15 +8,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import ROOT, Operator, Run
 
 INVENTORY = "inventories/sandbox_slurm"
 LOGIN = "10.89.79.10"
+HUB = "http://10.89.79.3:8080"
 MACHINES = ("login", "compute1", "compute2")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 SSH_OPTIONS = (
@@ -102,3 +106,27 @@ class Cluster:
 
     def left(self, machine: str, user: str) -> str:
         return self.root(machine, LEFT.replace("{user}", user))
+
+
+def until(look: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait until it is true."""
+    end = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+        time.sleep(1)
+
+
+def nothing_is_left(cluster: Cluster, user: str = "alice") -> None:
+    """Neither a process nor a port nor a temporary file of the user's jobs on any machine."""
+    assert cluster.queue(user) == []
+    until(lambda: not any(cluster.left(machine, user) for machine in MACHINES), 30, "nothing left of the job")
+
+
+@pytest.fixture(scope="module")
+def cluster(operator: Operator) -> Iterator[Cluster]:
+    """A fresh cluster. LLMSERVE_KEEP_SANDBOX=1 leaves it for a look afterwards."""
+    operator.playbook("sandbox_down", inventory=INVENTORY).ok()
+    operator.playbook("sandbox_up", inventory=INVENTORY, timeout=1800).ok()
+    yield Cluster(operator)
+    if os.environ.get("LLMSERVE_KEEP_SANDBOX") != "1":
+        operator.playbook("sandbox_down", inventory=INVENTORY).ok()

@@ -8,47 +8,20 @@ The cluster is a sandbox of its own, beside the ordinary one. The tests build on
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e.conftest import Operator, Run
-from tests.e2e.slurm_cluster import INVENTORY, LOGIN, MACHINES, SSH_OPTIONS, Cluster
+from tests.e2e.conftest import Run
+from tests.e2e.slurm_cluster import LOGIN, MACHINES, SSH_OPTIONS, Cluster, cluster, nothing_is_left, until
 from tests.e2e.test_2_serving import MODEL, request, tokens
 
-# One node, and not all of it: another user's job may run beside it.
-SHARED = {
-    "llmserve_executor": "mp",
-    "slurm_serve_nodes": 1,
-    "slurm_serve_exclusive": False,
-    "slurm_serve_cpus_per_node": 2,
-    "slurm_serve_directives": ["--nodelist=compute1"],
-}
-
-
-@pytest.fixture(scope="module")
-def cluster(operator: Operator) -> Iterator[Cluster]:
-    """A fresh cluster. LLMSERVE_KEEP_SANDBOX=1 leaves it for a look afterwards."""
-    operator.playbook("sandbox_down", inventory=INVENTORY).ok()
-    operator.playbook("sandbox_up", inventory=INVENTORY, timeout=1800).ok()
-    yield Cluster(operator)
-    if os.environ.get("LLMSERVE_KEEP_SANDBOX") != "1":
-        operator.playbook("sandbox_down", inventory=INVENTORY).ok()
-
-
-def until(look: Callable[[], object], seconds: float, what: str) -> None:
-    """Wait until it is true."""
-    end = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
-        time.sleep(1)
+__all__ = ["cluster"]
 
 
 @contextmanager
@@ -63,12 +36,6 @@ def tunnel(line: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             ssh.terminate()
-
-
-def nothing_is_left(cluster: Cluster, user: str = "alice") -> None:
-    """Neither a process nor a port nor a temporary file of the user's jobs on any machine."""
-    assert cluster.queue(user) == []
-    until(lambda: not any(cluster.left(machine, user) for machine in MACHINES), 30, "nothing left of the job")
 
 
 @pytest.mark.parametrize(
@@ -89,27 +56,6 @@ def test_what_would_wait_for_ever_is_refused_at_the_plan(
     assert run.changed == 0
     assert cluster.queue() == []
     assert cluster.login("ls ~") == ""
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"slurm_serve_partition": "closed"}, "The partition closed is DOWN"),
-        ({"slurm_serve_partition": "nowhere"}, "There is no partition nowhere"),
-        ({"slurm_serve_partition": "staff"}, "The partition staff takes the account(s) staff, and not research"),
-        ({"slurm_serve_qos": "gold"}, "You may not use the QOS gold: choose slurm_serve_qos of normal, pair, single"),
-        ({"slurm_serve_gpu_type": "a100"}, "No node of the partition gpu has GPUs of the type a100"),
-        ({"slurm_serve_time": "9-0"}, "the partition gpu gives at most 1-00:00:00"),
-    ],
-)
-def test_what_the_site_does_not_allow_is_refused_at_the_plan(
-    cluster: Cluster, variables: dict[str, object], words: str
-) -> None:
-    run = cluster.play("serve_slurm", **variables)
-    assert run.rc != 0
-    assert words in run.text
-    assert run.changed == 0
 
 
 def test_check_mode_shows_the_plan_and_submits_nothing(cluster: Cluster) -> None:
@@ -237,151 +183,3 @@ def test_a_node_drained_while_the_job_waits(cluster: Cluster) -> None:
     finally:
         cluster.play("stop").ok()
         cluster.root("login", "scontrol update nodename=compute2 state=resume")
-
-
-@pytest.mark.long
-def test_a_quota_that_is_full_is_waited_for_and_one_that_is_too_small_is_not(cluster: Cluster) -> None:
-    own = cluster.login(
-        "sbatch --parsable --account=research --qos=pair --gres=gpu:1 --output=/dev/null --wrap='sleep 600'"
-    )
-    try:
-        run = cluster.play(
-            "serve_slurm", slurm_serve_qos="pair", slurm_serve_exclusive=False, slurm_serve_wait_timeout=15
-        )
-        assert run.rc != 0
-        assert "your quota is full: it starts when other jobs of yours" in run.text
-        assert (int(own), "RUNNING") in cluster.queue()
-    finally:
-        cluster.play("stop").ok()
-        cluster.login(f"scancel {own}")
-    run = cluster.play("serve_slurm", slurm_serve_qos="single", slurm_serve_exclusive=False)
-    assert run.rc != 0
-    assert "it alone asks for more than the limit of one job" in run.text
-    until(lambda: cluster.queue() == [], 30, "a job that never starts is cancelled")
-
-
-@pytest.mark.long
-def test_a_full_disk_is_told_before_a_job_is_submitted(cluster: Cluster) -> None:
-    """A file system of two megabytes, as if it were a quota."""
-    cluster.root(
-        "login", "install -d -o alice ~alice/small && mount -t tmpfs -o size=2m,uid=alice,mode=700 none ~alice/small"
-    )
-    try:
-        run = cluster.play("serve_slurm", llmserve_hf_home="/home/alice/small/huggingface")
-        assert run.rc != 0
-        assert "/home/alice/small" in run.text
-        assert re.search(r"free|No space left", run.text), run.output
-        cluster.login("head -c 4M /dev/zero > ~/small/filler 2> /dev/null || true")
-        run = cluster.play(
-            "serve_slurm",
-            llmserve_dir="/home/alice/small",
-            llmserve_hf_home="/home/alice/llmserve/huggingface",
-            hf_model_venv="/home/alice/llmserve/venv-hub",
-        )
-        assert run.rc != 0
-        assert "No space left on device" in run.text
-        assert cluster.queue() == []
-    finally:
-        cluster.root("login", "umount ~alice/small && rmdir ~alice/small")
-
-
-@pytest.mark.long
-def test_ranks_of_vllm_without_ray(cluster: Cluster) -> None:
-    cluster.play("serve_slurm", llmserve_executor="mp").ok()
-    for machine, words in (("compute1", "--node-rank 0"), ("compute2", "--node-rank 1")):
-        shown = cluster.root(machine, "ps -u alice -o args")
-        assert words in shown
-        assert "raylet" not in shown
-    assert cluster.play("serve_slurm", llmserve_executor="mp").ok().changed == 0
-
-
-@pytest.mark.long
-def test_a_node_that_is_lost_ends_the_job_and_the_next_run_serves_again(cluster: Cluster) -> None:
-    """A rank of vLLM's own mode: nobody but Slurm notices before the next request."""
-    number = cluster.endpoint()["job_id"]
-    cluster.operator.command("docker", "kill", cluster.container("compute2")).ok()
-    try:
-        until(lambda: cluster.queue() == [], 120, "the job has ended")
-        assert cluster.play("status").ok().changed == 0
-        until(lambda: not cluster.left("compute1", "alice"), 30, "nothing left on the other node")
-        state = cluster.login(f"scontrol show job {number}")
-        assert re.search(r"JobState=(NODE_FAIL|FAILED)", state), state
-        assert "FAILED: " in cluster.log() or "NODE_FAIL" in state
-        assert cluster.login("test -e ~/llmserve/llmserve/endpoint.json && echo there || true") == ""
-    finally:
-        cluster.operator.command("docker", "start", cluster.container("compute2")).ok()
-    until(lambda: "idle" in cluster.login("sinfo --noheader --nodes=compute2 --format=%T"), 60, "the node is back")
-    cluster.play("serve_slurm").ok()
-    assert cluster.endpoint()["job_id"] > number
-    cluster.play("stop").ok()
-    nothing_is_left(cluster)
-
-
-@pytest.mark.long
-def test_a_job_cancelled_while_it_loads(cluster: Cluster) -> None:
-    with cluster.playing("serve_slurm") as running:
-        until(lambda: cluster.queue() and cluster.queue()[0][1] == "RUNNING", 120, "the job runs")
-        until(lambda: re.search("Ray has 2 of 2 GPUs|Loading safetensors", cluster.log()), 120, "it loads")
-        cluster.login("scancel --name=llmserve")
-        run = running()
-    assert run.rc != 0
-    assert "it was cancelled" in run.text
-    nothing_is_left(cluster)
-
-
-@pytest.mark.long
-def test_two_users_share_a_node(cluster: Cluster) -> None:
-    cluster.play("serve_slurm", **SHARED).ok()
-    cluster.play("serve_slurm", ansible_user="bob", **SHARED).ok()
-    endpoints = [cluster.endpoint(user) for user in ("alice", "bob")]
-    assert [endpoint["node"] for endpoint in endpoints] == ["compute1", "compute1"]
-    ports = [endpoint["port"] for endpoint in endpoints]
-    assert abs(ports[0] - ports[1]) >= 16
-    for user, endpoint in zip(("alice", "bob"), endpoints, strict=True):
-        own = cluster.root("login", f"cat /home/{user}/llmserve/llmserve/api_key")
-        assert tokens("hello", own, endpoint["url"])[0]
-    cluster.play("stop").ok()
-    nothing_is_left(cluster)
-    assert tokens("hello", own, endpoint["url"])[0], "what bob serves was not alice's to stop"
-    cluster.play("stop", ansible_user="bob").ok()
-    nothing_is_left(cluster, "bob")
-
-
-@pytest.mark.long
-def test_at_the_time_limit_the_next_job_of_the_chain_takes_over(cluster: Cluster) -> None:
-    chain = {
-        **SHARED,
-        "slurm_serve_time": "00:07:00",
-        "slurm_serve_chain": 1,
-        "slurm_serve_chain_lead": 240,
-        "slurm_serve_drain_timeout": 20,
-        "slurm_serve_stop_timeout": 10,
-    }
-    cluster.play("serve_slurm", **chain).ok()
-    first = cluster.endpoint()
-    assert cluster.queue() == [(first["job_id"], "RUNNING"), (first["job_id"] + 1, "PENDING")]
-    assert cluster.play("serve_slurm", **chain).ok().changed == 0
-    key = cluster.login("cat ~/llmserve/llmserve/api_key")
-    until(lambda: cluster.endpoint().get("job_id") == first["job_id"] + 1, 400, "the next job serves")
-    assert tokens("hello", key, first["url"])[0], "the one before it serves on until it is drained"
-    until(lambda: cluster.queue() == [(first["job_id"] + 1, "RUNNING")], 400, "the first job has ended")
-    ended = cluster.login(f"scontrol show job {first['job_id']}")
-    assert "JobState=COMPLETED" in ended
-    log = cluster.log(first["job_id"])
-    assert "the time limit is near: draining" in log
-    assert "drained" in log.splitlines()[-1] or "drained" in log
-    assert tokens("hello", key, cluster.endpoint()["url"])[0]
-    cluster.play("stop").ok()
-    nothing_is_left(cluster)
-
-
-@pytest.mark.long
-def test_a_failing_engine_is_explained(cluster: Cluster) -> None:
-    run = cluster.play("serve_slurm", llmserve_engine_args={"max_model_len": 999999})
-    assert run.rc != 0
-    assert "999999" in run.text
-    assert "it has ended as FAILED with exit code 1" in run.text
-    assert "max_model_len" in run.text
-    assert "CAUSE: " in cluster.log()
-    nothing_is_left(cluster)
-    assert cluster.endpoint() == {}
