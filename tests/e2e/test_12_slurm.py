@@ -12,7 +12,6 @@ import re
 import shlex
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -170,27 +169,3 @@ def test_stop_leaves_nothing(cluster: Cluster, served: Run) -> None:
     assert cluster.login("test -e ~/llmserve/llmserve/endpoint.json && echo there || true") == ""
     assert cluster.play("stop").ok().changed == 0
     assert "CANCELLED: it was cancelled" in cluster.play("status").ok().text
-
-
-def test_a_node_drained_while_the_job_waits(cluster: Cluster) -> None:
-    script = "sbatch --account=research --exclusive --nodelist=compute2 --output=/dev/null --wrap='sleep 600'"
-    cluster.root("login", f'su bob -c "{script}"')
-    try:
-        with cluster.playing("serve_slurm", slurm_serve_wait_timeout=60) as running:
-            until(lambda: cluster.login("squeue --noheader --me --format=%r") == "Resources", 60, "the job waits")
-            # a line of progress comes every ten seconds
-            time.sleep(12)
-            cluster.root("login", "scontrol update nodename=compute2 state=drain reason=fans")
-            run = running()
-        assert run.rc != 0
-        assert "number 1 of 1 in line: it is the next in line and waits for GPUs or nodes" in run.text
-        assert "nodes that it could have are down, drained or reserved" in run.text
-        assert "The job goes on: run the playbook again to wait on." in run.text
-        assert [state for _number, state in cluster.queue()] == ["PENDING"]
-        # the next run says so at once
-        again = cluster.play("serve_slurm", slurm_serve_wait_timeout=1)
-        assert "Down or drained at the moment, so that a job may wait longer: compute2" in again.text
-        assert again.changed == 0
-    finally:
-        cluster.play("stop").ok()
-        cluster.root("login", "scancel --user=bob; scontrol update nodename=compute2 state=resume")

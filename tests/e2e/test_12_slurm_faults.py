@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,30 @@ def test_what_the_site_does_not_allow_is_refused_at_the_plan(
     assert run.rc != 0
     assert words in run.text
     assert run.changed == 0
+
+
+def test_a_node_drained_while_the_job_waits(idle: Cluster) -> None:
+    script = "sbatch --account=research --exclusive --nodelist=compute2 --output=/dev/null --wrap='sleep 600'"
+    idle.root("login", f'su bob -c "{script}"')
+    try:
+        with idle.playing("serve_slurm", slurm_serve_wait_timeout=45) as running:
+            until(lambda: idle.login("squeue --noheader --me --format=%r") == "Resources", 60, "the job waits")
+            # a line of progress comes every ten seconds
+            time.sleep(12)
+            idle.root("login", "scontrol update nodename=compute2 state=drain reason=fans")
+            run = running()
+        assert run.rc != 0
+        assert "number 1 of 1 in line: it is the next in line and waits for GPUs or nodes" in run.text
+        assert "nodes that it could have are down, drained or reserved" in run.text
+        assert "The job goes on: run the playbook again to wait on." in run.text
+        assert [state for _number, state in idle.queue()] == ["PENDING"]
+        # the next run says so at once
+        again = idle.play("serve_slurm", slurm_serve_wait_timeout=1)
+        assert "Down or drained at the moment, so that a job may wait longer: compute2" in again.text
+        assert again.changed == 0
+    finally:
+        idle.play("stop").ok()
+        idle.root("login", "scancel --user=bob; scontrol update nodename=compute2 state=resume")
 
 
 def test_a_quota_that_is_full_is_waited_for_and_one_that_is_too_small_is_not(idle: Cluster) -> None:

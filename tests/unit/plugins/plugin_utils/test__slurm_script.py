@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import shlex
@@ -160,6 +161,20 @@ def test_of_a_whole_node_a_job_takes_the_gpus_that_it_asked_for(given: str, aske
         check=True,
     )
     assert done.stdout.strip() == taken
+
+
+def test_shared_memory_that_a_killed_process_has_left_is_removed_and_no_other(tmp_path: Path) -> None:
+    """vLLM's processes end by signals before Python's tracker of shared memory has done its work."""
+    script = slurm_script(ENGINE, WANTED, RAY, Ways())
+    body = re.search(r"^sweep\(\) {\n.*?^}$", script, re.MULTILINE | re.DOTALL)
+    assert body is not None
+    for name in ("psm_left", "psm_in_use", "psm_before", "model.bin", "nccl-left"):
+        (tmp_path / name).write_bytes(bytes(4096))
+    os.utime(tmp_path / "psm_before", (1000, 1000))
+    program = f"set -u; job_began=$(($(date +%s) - 5))\n{body.group().replace('/dev/shm', str(tmp_path))}\nsweep"
+    with (tmp_path / "psm_in_use").open("r+b") as handle, mmap.mmap(handle.fileno(), 4096):
+        subprocess.run(["bash", "-c", program], check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.bin", "psm_before", "psm_in_use"]
 
 
 def test_the_mark_says_whether_it_is_the_same_script() -> None:
