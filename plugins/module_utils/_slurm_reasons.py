@@ -151,8 +151,8 @@ def explain_refusal(message: str) -> str:
 
 
 def explain_end(job: Job) -> Optional[str]:
-    """Why a job serves no more; nothing while it lives."""
-    if job.live:
+    """Why a job serves no more; nothing while it lives, or while its nodes are still ending it: how, Slurm says then."""
+    if not job.gone:
         return None
     if job.state in _ENDED:
         return _ENDED[job.state]

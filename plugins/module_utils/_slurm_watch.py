@@ -115,6 +115,8 @@ class JobWatch:
         end = explain_end(job)
         if end is not None:
             return self._failed("ended", "job {0}: {1}".format(job.id, end))
+        if not job.live:
+            return Look(WAITING, "job {0} is ending".format(job.id), {"figures": {"stage": "end"}})
         if not job.pending:
             return progress_of(read_log(job.log))
         if explain_pending(job.reason).final:

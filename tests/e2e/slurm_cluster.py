@@ -33,7 +33,7 @@ LEFT = """
 ps -u {user} -o args= | grep -v -e '^(sd-pam)' -e 'systemd --user' -e '^sshd: ' -e '<defunct>'
 ls -d /tmp/ls-* 2> /dev/null
 find /dev/shm -user {user}
-ss -Hltn 'sport >= :20000 and sport < :32000'
+ss -Hltne | grep -w "uid:$(id -u {user})"
 true
 """
 
