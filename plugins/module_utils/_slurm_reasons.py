@@ -151,7 +151,7 @@ def explain_refusal(message: str) -> str:
 
 
 def explain_end(job: Job) -> Optional[str]:
-    """Why a job serves no more; nothing while it lives, or while its nodes are still ending it: how, Slurm says then."""
+    """Why a job serves no more; nothing while it lives. While its nodes are still ending it, Slurm does not say either."""
     if not job.gone:
         return None
     if job.state in _ENDED:
