@@ -151,7 +151,7 @@ def explain_refusal(message: str) -> str:
 
 
 def explain_end(job: Job) -> Optional[str]:
-    """Why a job serves no more; nothing while it lives. While its nodes are still ending it, Slurm does not say either."""
+    """Why a job serves no more; nothing while it lives, or is ending: Slurm says how when its nodes are free."""
     if not job.gone:
         return None
     if job.state in _ENDED:

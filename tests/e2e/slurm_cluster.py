@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -116,10 +116,14 @@ def until(look: Callable[[], object], seconds: float, what: str) -> None:
         time.sleep(1)
 
 
-def nothing_is_left(cluster: Cluster, user: str = "alice") -> None:
-    """Neither a process nor a port nor a temporary file of the user's jobs on any machine."""
+def nothing_is_left(cluster: Cluster, user: str = "alice", machines: Sequence[str] = MACHINES) -> None:
+    """Neither a process nor a port nor a temporary file of the user's jobs on any of the machines."""
     assert cluster.queue(user) == []
-    until(lambda: not any(cluster.left(machine, user) for machine in MACHINES), 30, "nothing left of the job")
+    end = time.monotonic() + 30
+    for machine in machines:
+        while left := cluster.left(machine, user):
+            assert time.monotonic() < end, f"{machine}: {left}"
+            time.sleep(1)
 
 
 @pytest.fixture(scope="module")

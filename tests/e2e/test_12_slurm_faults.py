@@ -137,12 +137,13 @@ def test_ranks_of_vllm_without_ray(idle: Cluster) -> None:
 
 def test_a_node_that_is_lost_ends_the_job_and_the_next_run_serves_again(cluster: Cluster) -> None:
     """A rank of vLLM's own mode: nobody but Slurm notices before the next request."""
+    cluster.play("serve_slurm", llmserve_executor="mp").ok()
     number = cluster.endpoint()["job_id"]
     cluster.operator.command("docker", "kill", cluster.container("compute2")).ok()
     try:
         until(lambda: cluster.queue() == [], 120, "the job has ended")
         assert cluster.play("status").ok().changed == 0
-        until(lambda: not cluster.left("compute1", "alice"), 30, "nothing left on the other node")
+        nothing_is_left(cluster, machines=["compute1"])
         state = cluster.login(f"scontrol show job {number}")
         assert re.search(r"JobState=(NODE_FAIL|FAILED)", state), state
         assert "FAILED: " in cluster.log() or "NODE_FAIL" in state
