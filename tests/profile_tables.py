@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "profiles.md"
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT / ".ansible" / "collections"), str(ROOT)]
+    sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
 # they need the path above
 from ansible_collections.llmserve.vllm.plugins.filter.declared_gpus import declared_gpus  # noqa: E402 (path)
@@ -36,8 +36,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._engine_launch impor
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.plan import make_plan  # noqa: E402 (path)
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_args import build_argv  # noqa: E402 (path)
-
-from tests import slurm_profiles  # noqa: E402 (path)
+from ansible_collections.llmserve.vllm.tests import slurm_profiles  # noqa: E402 (path)
 
 CONFIGS = ROOT / "tests/unit/fixtures/planner/models"
 # The configuration to plan with, and the bytes that the index of the checkpoint names, where it has one that is public.
