@@ -31,8 +31,7 @@ SSH_OPTIONS = (
 # What a job may leave behind: processes, its directory, shared memory, ports. Sessions of the login node are none.
 LEFT = """
 ps -u {user} -o args= | grep -v -e '^(sd-pam)' -e 'systemd --user' -e '^sshd: ' -e '<defunct>'
-ls -d /tmp/ls-* 2> /dev/null
-find /dev/shm -user {user}
+find /tmp /dev/shm -maxdepth 1 -user {user} -not -name 'ansible_*'
 ss -Hltne | grep -w "uid:$(id -u {user})"
 true
 """
