@@ -58,7 +58,7 @@ molecule: .venv/.test ## Every role by itself, on a sandbox of its own
 e2e: .venv/.test ## The whole way: sandbox, serve, faults, reboots, stop
 	pytest tests/e2e -v -m "not long"
 
-journeys: .venv/.test ## The long ones: executors, doctor, upgrades and rollbacks, without Docker, failures; before a release
+journeys: .venv/.test ## The long ones: executors, doctor, upgrades and rollbacks, without Docker, Slurm, failures; before a release
 	pytest tests/e2e -v -m long
 
 failures: .venv/.test ## Provoke failures of the engine, and measure what is said of them when
@@ -81,9 +81,11 @@ build: .venv/.test ## Build the collection's archive
 	ansible-galaxy collection build --force
 
 clean: ## Remove the sandbox's nodes; what was built stays cached
+	@if [ -x $(BIN)/ansible-playbook ]; then ansible-playbook playbooks/sandbox_down.yml -i inventories/sandbox_slurm; fi
 	@if [ -x $(BIN)/ansible-playbook ]; then ansible-playbook playbooks/sandbox_down.yml -i inventories/sandbox; fi
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
 
 purge: ## Remove the sandbox with its images and caches, and the virtual environment
+	@if [ -x $(BIN)/ansible-playbook ]; then ansible-playbook playbooks/sandbox_down.yml -i inventories/sandbox_slurm; fi
 	@if [ -x $(BIN)/ansible-playbook ]; then ansible-playbook playbooks/sandbox_down.yml -i inventories/sandbox -e sandbox_purge=true; fi
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output

@@ -36,6 +36,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._engine_launch impor
 )
 from ansible_collections.llmserve.vllm.plugins.module_utils._planner.plan import make_plan  # noqa: E402 (path)
 from ansible_collections.llmserve.vllm.plugins.module_utils._vllm_args import build_argv  # noqa: E402 (path)
+from ansible_collections.llmserve.vllm.tests import slurm_profiles  # noqa: E402 (path)
 
 CONFIGS = ROOT / "tests/unit/fixtures/planner/models"
 # The configuration to plan with, and the bytes that the index of the checkpoint names, where it has one that is public.
@@ -87,6 +88,10 @@ SERVE_405B = (
 BOX_COMMAND = (
     "docker run --runtime nvidia --gpus all -v ~/.cache/huggingface:/root/.cache/huggingface \\\n"
     "  -p 8000:8000 --ipc=host vllm/vllm-openai:latest --model ${MODEL} --swap-space 16 --disable-log-requests"
+)
+JOB = (
+    "conda create -n vllm-inference python=3.10\nconda activate vllm-inference\npip install -r requirements.txt\n"
+    "sbatch {}"
 )
 
 PROFILES = (
@@ -145,6 +150,21 @@ PROFILES = (
         },
     ),
     Profile("70B in FP8 on GH200", "serve_gh200.yml", "gh200", "gh200_70b_fp8"),
+    Profile("405B by a Slurm job on 2 nodes", "serve_slurm.yml", "slurm", published=JOB.format("server/405b_slurm.sh")),
+    Profile(
+        "405B by a Slurm job on 4 nodes",
+        "serve_slurm.yml",
+        "slurm",
+        "slurm_405b_4x4",
+        published=JOB.format("server/405b_slurm.sh"),
+    ),
+    Profile(
+        "70B by a Slurm job on a part of a node",
+        "serve_slurm.yml",
+        "slurm",
+        "slurm_70b",
+        published=JOB.format("the script of the 70B model"),
+    ),
 )
 
 WHY = {
@@ -186,6 +206,10 @@ def variables(profile: Profile) -> dict[str, Any]:
 
 
 def hosts(profile: Profile) -> list[Host]:
+    """The hosts of the inventory. Which nodes a job gets is Slurm's choice, so they have numbers."""
+    given = variables(profile)
+    if "slurm_serve_nodes" in given:
+        return [Host(f"node {number + 1}", f"address-{number + 1}") for number in range(given["slurm_serve_nodes"])]
     inventory = yaml.safe_load((ROOT / f"inventories/{profile.inventory}/hosts.yml").read_text(encoding="utf-8"))
     groups = inventory["all"]["children"]["llm_nodes"]["children"]
     return [
@@ -201,7 +225,9 @@ def made(profile: Profile) -> Made:
     name = given["llmserve_model"]
     fixture, size, more = MODELS[name]
     config = {**json.loads((CONFIGS / f"{fixture}.json").read_text(encoding="utf-8")), **more}
-    version = given["llmserve_image"].rpartition(":v")[2]
+    version = (
+        given["llmserve_image"].rpartition(":v")[2] if "llmserve_image" in given else given["llmserve_vllm_version"]
+    )
     memory = int(given.get("llmserve_host_memory_gib", 0) * 1024)
     engine_args = given["llmserve_engine_args"]
     model: dict[str, Any] = {"name": name, "config": config}
@@ -214,7 +240,7 @@ def made(profile: Profile) -> Made:
                 {"name": node.name, "gpus": declared_gpus(given["llmserve_gpus"]), "host_memory_mib": memory}
                 for node in nodes
             ],
-            "strategy": given["llmserve_strategy"],
+            "strategy": given.get("llmserve_strategy", "fill"),
             "vllm_version": version,
             **engine_args,
         }
@@ -224,7 +250,7 @@ def made(profile: Profile) -> Made:
         model="${SNAPSHOT}",
         served_name=name,
         listen=nodes[0].address,
-        port=given["llmserve_port"],
+        port=given.get("llmserve_port", 8000),
         engine_args=engine_args,
         planned_args=plan["engine_args"],
         version=version,
@@ -315,6 +341,8 @@ def section(profile: Profile) -> list[str]:
     lines += [f"$ ansible-playbook playbooks/{profile.run} {' '.join(arguments)}", "```", "", summary(result), ""]
     if profile.published:
         lines += ["As published:", "", "```sh", *profile.published.splitlines(), "```", ""]
+    if profile.inventory == "slurm":
+        return [*lines, *slurm_profiles.details(variables(profile), result.plan, WHY)]
     head = result.launches[0]
     where = f"On {head.name}" + (", and Ray starts the ranks on all nodes:" if result.executor == "ray" else ":")
     lines += [where, "", "```sh", *command(head), "```", ""]

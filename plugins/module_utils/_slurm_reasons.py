@@ -151,8 +151,8 @@ def explain_refusal(message: str) -> str:
 
 
 def explain_end(job: Job) -> Optional[str]:
-    """Why a job serves no more; nothing while it lives."""
-    if job.live:
+    """Why a job serves no more; nothing while it lives, or is ending: Slurm says how when its nodes are free."""
+    if not job.gone:
         return None
     if job.state in _ENDED:
         return _ENDED[job.state]

@@ -116,7 +116,8 @@ class JobWatch:
         if end is not None:
             return self._failed("ended", "job {0}: {1}".format(job.id, end))
         if not job.pending:
-            return progress_of(read_log(job.log))
+            ending = Look(WAITING, "job {0} is ending".format(job.id), {"figures": {"stage": "end"}})
+            return progress_of(read_log(job.log)) if job.live else ending
         if explain_pending(job.reason).final:
             return self._failed("never", waiting_sentence(job, [], ""))
         sentence = waiting_sentence(job, self.slurm.queue(job.partition), self.slurm.start_of(job.id))

@@ -125,7 +125,8 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._slurm_watch import 
 
 def told(job: Job) -> Dict[str, Any]:
     """A job for the caller, with its state in words."""
-    words = explain_pending(job.reason).text if job.pending else explain_end(job) or "it runs"
+    words = explain_pending(job.reason).text if job.pending else explain_end(job)
+    words = words or ("it runs" if job.live else "it is ending")
     return dict(job._asdict(), live=job.live, explained=words)
 
 

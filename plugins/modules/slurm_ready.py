@@ -74,8 +74,8 @@ progress:
   sample: 'job 4711, number 3 of 12 in line: jobs with a higher priority are before it (Priority)'
 figures:
   description: >-
-    The C(stage) (V(queue), V(start), V(load) and the others of M(llmserve.vllm.vllm_ready)) and its figures, such as
-    C(done) and C(total).
+    The C(stage) (V(queue), V(start), V(load), V(end) and the others of M(llmserve.vllm.vllm_ready)) and its figures,
+    such as C(done) and C(total).
   returned: always
   type: dict
 diagnosis:

@@ -203,6 +203,16 @@ def test_a_job_that_failed_says_the_cause_in_its_log(slurm: FakeSlurm, call: Cal
         assert words in result["msg"]
 
 
+def test_how_a_job_has_ended_is_known_when_its_nodes_are_free(slurm: FakeSlurm, call: Caller) -> None:
+    """Until then scontrol says COMPLETING, whether it was cancelled, has failed, or has lost a node."""
+    slurm.jobs("COMPLETING", MARK)
+    result = call.ready(slice=0.01, timeout=60)
+    assert (result["finished"], result["progress"]) == (False, "job 42 is ending")
+    assert call.info(jobs_only=True, job_name="llmserve")["jobs"][0]["explained"] == "it is ending"
+    slurm.jobs("CANCELLED", MARK)
+    assert "job 42: it was cancelled" in call.ready(timeout=60)["msg"]
+
+
 def test_a_lost_node_and_the_timeout_of_the_wait(slurm: FakeSlurm, call: Caller) -> None:
     slurm.jobs("NODE_FAIL", MARK)
     assert "a node of it was lost" in call.ready(timeout=60)["msg"]

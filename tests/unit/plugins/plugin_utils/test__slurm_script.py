@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import re
 import shlex
 import shutil
@@ -139,6 +141,40 @@ def test_a_part_of_a_node() -> None:
     script = slurm_script(ENGINE._replace(executor="mp", planned_args={"tensor_parallel_size": 4}), wanted, MP, Ways())
     assert "#SBATCH --gres=gpu:4\n#SBATCH --cpus-per-task=32\n#SBATCH --mem=200G\n" in script
     assert "--exclusive" not in script
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "taken"), [("0,1,2,3", 2, "0,1"), ("4,5", 2, "4,5"), ("", 2, ""), ("3", 8, "3")]
+)
+def test_of_a_whole_node_a_job_takes_the_gpus_that_it_asked_for(given: str, asked: int, taken: str) -> None:
+    """With --exclusive, Slurm 22.05 gives a step all GPUs of the node, whatever --gres says."""
+    script = slurm_script(ENGINE, replace(WANTED, gpus_per_node=asked), RAY, Ways())
+    assert f"\nreadonly gpus_per_node={asked}\n" in script
+    body = re.search(r"^take_gpus\(\) {\n.*?^}$", script, re.MULTILINE | re.DOTALL)
+    assert body is not None
+    program = f'set -u; gpus_per_node={asked}\n{body.group()}\ntake_gpus; echo "$CUDA_VISIBLE_DEVICES"'
+    done = subprocess.run(
+        ["bash", "-c", program],
+        env={"PATH": os.environ["PATH"], "CUDA_VISIBLE_DEVICES": given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == taken
+
+
+def test_shared_memory_that_a_killed_process_has_left_is_removed_and_no_other(tmp_path: Path) -> None:
+    """vLLM's processes end by signals before Python's tracker of shared memory has done its work."""
+    script = slurm_script(ENGINE, WANTED, RAY, Ways())
+    body = re.search(r"^sweep\(\) {\n.*?^}$", script, re.MULTILINE | re.DOTALL)
+    assert body is not None
+    for name in ("psm_left", "psm_in_use", "psm_before", "model.bin", "nccl-left"):
+        (tmp_path / name).write_bytes(bytes(4096))
+    os.utime(tmp_path / "psm_before", (1000, 1000))
+    program = f"set -u; job_began=$(($(date +%s) - 5))\n{body.group().replace('/dev/shm', str(tmp_path))}\nsweep"
+    with (tmp_path / "psm_in_use").open("r+b") as handle, mmap.mmap(handle.fileno(), 4096):
+        subprocess.run(["bash", "-c", program], check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.bin", "psm_before", "psm_in_use"]
 
 
 def test_the_mark_says_whether_it_is_the_same_script() -> None:
