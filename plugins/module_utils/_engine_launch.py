@@ -98,7 +98,8 @@ def launches(engine: Engine, hosts: Sequence[Host]) -> Launches:
         )
     if not engine.model:
         raise LaunchError(
-            "There is no model to serve.", "Run the role hf_model before, or set vllm_serve_model_path to its directory."
+            "There is no model to serve.",
+            "Run the role hf_model before, or set vllm_serve_model_path to its directory.",
         )
     if not hosts:
         raise LaunchError("There is no host to start vLLM on.")

@@ -66,7 +66,7 @@ def main() -> None:
     """Set the machine up; safe to run at every boot."""
     env = environment()
     addresses = dict(entry.split("=") for entry in env["SANDBOX_SLURM_MACHINES"].split())
-    login, gpus = list(addresses)[0], int(env["SANDBOX_GPUS"])
+    login, gpus = next(iter(addresses)), int(env["SANDBOX_GPUS"])
     configure(login, addresses, gpus)
     if socket.gethostname() == login:
         CONTROLLER.touch()
