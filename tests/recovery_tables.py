@@ -19,10 +19,12 @@ sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 from ansible_collections.llmserve.vllm.tests.generated_page import update  # noqa: E402 the path comes first
 from ansible_collections.llmserve.vllm.tests.measuring import cell, read_results  # noqa: E402 the path comes first
 from ansible_collections.llmserve.vllm.tests.recovery.outcome import RESULTS  # noqa: E402 the path comes first
-from ansible_collections.llmserve.vllm.tests.recovery.troubles import BOTH, TROUBLES  # noqa: E402 the path comes first
+from ansible_collections.llmserve.vllm.tests.recovery.troubles import BOTH, TROUBLES, Trouble  # noqa: E402 the path comes first
 
 PAGE = ROOT / "docs" / "recovery.md"
 NOT_MEASURED = "not measured yet"
+NOTICED_SECONDS = 10
+SLACK_SECONDS = 15
 TITLES = {"ray": "On Ray", "mp": "Without Ray"}
 
 
@@ -68,16 +70,34 @@ def trouble_rows(rows: Mapping[str, Any]) -> list[str]:
     return lines[:-1]
 
 
+def is_quick(executor: str, trouble: Trouble, rows: Mapping[str, Any]) -> bool:
+    """Back in what a restart takes here, counted from when power, network or GPU are back, and 15 s more."""
+    allowed = rows[f"{executor}/{TROUBLES[0].name}"]["serving_seconds"] + trouble.heal_seconds + SLACK_SECONDS
+    took = rows[f"{executor}/{trouble.name}"]["serving_seconds"]
+    return took is not None and took <= allowed
+
+
 def summary_rows(found: Mapping[str, Any]) -> list[str]:
     rows = found["rows"]
-    names = [f"{executor}/{one.name}" for executor in BOTH for one in TROUBLES if executor in one.executors]
-    measured = [rows[name] for name in names if name in rows]
+    all_of_them = [(executor, one) for executor in BOTH for one in TROUBLES if executor in one.executors]
+    measured = [(executor, one) for executor, one in all_of_them if f"{executor}/{one.name}" in rows]
     if not measured:
-        return [f"{len(names)} troubles, {NOT_MEASURED}."]
-    back = sum(one["came_back"] for one in measured)
+        return [f"{len(all_of_them)} troubles, {NOT_MEASURED}."]
+    back = sum(rows[f"{executor}/{one.name}"]["came_back"] for executor, one in measured)
+    # beside a plain restart of the same executor
+    struck = [
+        (executor, one) for executor, one in measured if one != TROUBLES[0] and f"{executor}/{TROUBLES[0].name}" in rows
+    ]
+    soon = sum(
+        (rows[f"{executor}/{one.name}"]["noticed_seconds"] or NOTICED_SECONDS + 1) <= NOTICED_SECONDS
+        for executor, one in struck
+    )
+    quick = sum(is_quick(executor, one, rows) for executor, one in struck)
     return [
-        f"{len(measured)} of {len(names)} troubles measured on {found['machine']}; after {back} of them the deployment "
-        "served again without help."
+        f"{len(measured)} of {len(all_of_them)} troubles measured on {found['machine']}; after {back} of them the "
+        f"deployment served again without help. Of the {len(struck)} that are no plain restart, {soon} were noticed "
+        f"within {NOTICED_SECONDS} s, and after {quick} it served again in the time of a restart and "
+        f"{SLACK_SECONDS} s, counted from when power, network or GPU were back."
     ]
 
 

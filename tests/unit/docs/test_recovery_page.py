@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from ansible_collections.llmserve.vllm.tests import recovery_tables
@@ -191,3 +192,21 @@ def test_the_summary_counts_what_there_is() -> None:
     words = recovery_tables.summary_rows({"machine": "2 cores, 24 GiB", "rows": rows})[0]
     assert words.startswith("2 of ")
     assert "after 1 of them the deployment served again without help" in words
+
+
+def test_the_summary_compares_with_a_plain_restart_of_the_same_executor() -> None:
+    def measured(noticed: float | None, serving: float | None) -> dict[str, Any]:
+        return {"came_back": serving is not None, "noticed_seconds": noticed, "serving_seconds": serving}
+
+    rows = {
+        "ray/engine_restarted": measured(1, 30),
+        "ray/core_killed": measured(10, 45),
+        "ray/core_hangs": measured(10.1, 45.1),
+        # the power is back after 15 s
+        "ray/power_off_worker": measured(9, 60),
+        "ray/gpu_lost": measured(None, None),
+        # nothing to compare it with
+        "mp/core_killed": measured(1, 1),
+    }
+    words = recovery_tables.summary_rows({"machine": "2 cores", "rows": rows})[0]
+    assert "Of the 4 that are no plain restart, 2 were noticed within 10 s, and after 2 it served again" in words
