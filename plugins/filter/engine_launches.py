@@ -148,6 +148,10 @@ def _engine(given: Mapping[str, Any]) -> Engine:
     values["ray"] = Ray(**values["ray"]) if values.get("ray") else None
     for name in ("executor", "model", "served_name"):
         values[name] = str(values[name])
+    if not values["model"]:
+        raise AnsibleFilterError(
+            "There is no model to serve: run the role hf_model before, or set vllm_serve_model_path to its directory."
+        )
     return Engine(**values)
 
 

@@ -96,11 +96,6 @@ def launches(engine: Engine, hosts: Sequence[Host]) -> Launches:
         raise LaunchError(
             "llmserve_executor is {0!r}".format(engine.executor), "it is one of {0}.".format(" and ".join(EXECUTORS))
         )
-    if not engine.model:
-        raise LaunchError(
-            "There is no model to serve.",
-            "Run the role hf_model before, or set vllm_serve_model_path to its directory.",
-        )
     if not hosts:
         raise LaunchError("There is no host to start vLLM on.")
     if engine.executor == RAY:

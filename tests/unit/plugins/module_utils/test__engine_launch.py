@@ -101,7 +101,6 @@ def test_dotted_keys_keep_their_dashes() -> None:
     [
         (engine("slurm"), HOSTS, "it is one of ray and mp"),
         (engine(), [], "no host"),
-        (engine()._replace(model=""), HOSTS, "no model to serve.*hf_model"),
         (engine("ray", ray=None), HOSTS, "address of the Ray cluster"),
         (engine(engine_args={"node-rank": 1}), HOSTS, "node_rank in llmserve_engine_args"),
         (engine(planned_args={"tensor_parallel_size": 1, "pipeline_parallel_size": 3}), HOSTS, "evenly over 2 hosts"),
