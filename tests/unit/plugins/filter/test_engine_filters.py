@@ -36,6 +36,7 @@ def test_one_entry_for_each_host_that_starts_something(monkeypatch: pytest.Monke
         ({"executor": "mp"}, HOSTS, "needs 'model'"),
         (ENGINE, [{"name": "n1"}], "needs 'address'"),
         ({**ENGINE, "executer": "mp"}, HOSTS, "does not know 'executer'"),
+        ({**ENGINE, "model": ""}, HOSTS, "no model to serve: run the role hf_model"),
         ({**ENGINE, "port": "web"}, HOSTS, "web"),
         ({**ENGINE, "executor": "ray"}, HOSTS, "address of the Ray cluster"),
         ({**ENGINE, "ray": {"nowhere": 1}}, HOSTS, "nowhere"),
