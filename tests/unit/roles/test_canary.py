@@ -4,39 +4,13 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
-import time
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from ansible_collections.llmserve.vllm.tests.unit.plugins.fake_server import KEY, MODEL, Script, serving
+from ansible_collections.llmserve.vllm.tests.unit.roles.canary_host import CONFIG, SCRIPT, canary
 
-SCRIPT = Path(__file__).resolve().parents[3] / "roles/canary/files/canary.py"
 NOW = 1795255200.0
-CONFIG: dict[str, Any] = {
-    "act": True,
-    "failures": 3,
-    "max_restarts": 3,
-    "max_restarts_a_day": 6,
-    "loading_seconds": 7200,
-    "nodes": 2,
-    "ray_head": "llmserve-ray-head",
-}
-
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("llmserve_canary", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-canary = load()
 # an engine that runs for an hour and does not answer, though it says that it is healthy
 HUNG = canary.Look(error="no answer within 60 s", healthy=True, container="running", started=NOW - 3600)
 ANSWERED = canary.Look(answer_seconds=0.1, container="running", started=NOW - 3600)
@@ -211,147 +185,6 @@ def test_tokens_by_both_names() -> None:
     assert canary.tokens_made("<html>") == 0
 
 
-# The whole script, against a real server and a stand-in for Docker.
-
-DOCKER = """#!/bin/sh
-echo "$@" >> {calls}
-case "$1" in
-ps) echo 4f1c;;
-inspect) echo "{state}";;
-exec) echo "ALIVE {nodes}";;
-esac
-"""
-
-
-class Host:
-    """A host with a canary on it."""
-
-    def __init__(self, folder: Path, url: str, state: str = "running 0 2026-11-21T09:00:00.5Z", nodes: int = 2) -> None:
-        self.folder = folder
-        docker = folder / "docker"
-        docker.write_text(DOCKER.format(calls=folder / "calls", state=state, nodes=nodes))
-        docker.chmod(0o755)
-        (folder / "api_key").write_text(KEY + "\n")
-        files = {"api_key_file": "api_key", "state_file": "canary.json", "hold_file": "hold.json"}
-        self.config = {
-            **CONFIG,
-            **{key: str(folder / name) for key, name in files.items()},
-            **{"url": url, "model": MODEL, "docker": str(docker), "engine": "llmserve-vllm"},
-            **{"ray_head": "llmserve-ray-head", "ray_address": "10.0.0.1:6379"},
-            **{"deadline": 0.5, "failures": 1, "stop_seconds": 1, "ray_seconds": 1},
-        }
-
-    def run(self) -> dict[str, Any]:
-        (self.folder / "config.json").write_text(json.dumps(self.config))
-        assert canary.main(str(self.folder / "config.json")) == 0
-        state: dict[str, Any] = json.loads((self.folder / "canary.json").read_text())
-        return state
-
-    def restarts(self) -> list[str]:
-        calls = (self.folder / "calls").read_text().splitlines()
-        return [call for call in calls if call.startswith(("restart", "start"))]
-
-
-def test_an_answer_is_written_down(tmp_path: Path) -> None:
-    with serving(Script()) as url:
-        state = Host(tmp_path, url).run()
-    assert (state["verdict"], state["counts"]) == ("ok", {"ok": 1})
-    assert abs(state["last_ok"] - time.time()) < 60
-    assert (tmp_path / "canary.json").stat().st_mode & 0o777 == 0o644
-    assert not list(tmp_path.glob(".canary-*"))
-
-
-def hanging() -> Script:
-    script = Script()
-    script.answers["/v1/completions"] = lambda _handler, _body: time.sleep(2)
-    return script
-
-
-def test_an_engine_that_hangs_is_restarted(tmp_path: Path) -> None:
-    with serving(hanging()) as url:
-        host = Host(tmp_path, url)
-        state = host.run()
-    assert host.restarts() == ["restart -t 1 llmserve-vllm"]
-    assert (state["actions"][0]["what"], state["pending"]) == ("engine", None)
-
-
-def test_a_series_of_failures_does_not_wait_for_the_timer(tmp_path: Path) -> None:
-    with serving(hanging()) as url:
-        host = Host(tmp_path, url)
-        host.config["failures"] = 3
-        state = host.run()
-    assert state["counts"] == {"failed": 3, "acted": 1}
-    assert host.restarts() == ["restart -t 1 llmserve-vllm"]
-
-
-def test_a_series_ends_with_an_answer(tmp_path: Path) -> None:
-    script = Script()
-    asked = iter(range(9))
-
-    def first_hangs(handler: Any, _body: Any) -> None:
-        if next(asked) == 0:
-            time.sleep(2)
-        handler.reply({"choices": [{"text": "x"}]})
-
-    script.answers["/v1/completions"] = first_hangs
-    with serving(script) as url:
-        host = Host(tmp_path, url)
-        host.config["failures"] = 3
-        state = host.run()
-    assert (state["counts"], state["failures_in_a_row"]) == ({"failed": 1, "ok": 1}, 0)
-    assert host.restarts() == []
-
-
-def test_ray_s_head_first_when_nodes_are_lost(tmp_path: Path) -> None:
-    with serving(hanging()) as url:
-        host = Host(tmp_path, url, nodes=1)
-        host.run()
-    assert host.restarts() == ["restart -t 1 llmserve-ray-head", "restart -t 1 llmserve-vllm"]
-
-
-def test_nothing_is_restarted_while_a_playbook_is_at_work(tmp_path: Path) -> None:
-    (tmp_path / "hold.json").write_text(json.dumps({"by": "x", "until": time.time() + 60}))
-    with serving(hanging()) as url:
-        host = Host(tmp_path, url)
-        assert host.run()["verdict"] == "held"
-    assert host.restarts() == []
-
-
-def test_an_engine_that_works_for_others_is_not_restarted(tmp_path: Path) -> None:
-    script = hanging()
-    made = iter(range(100, 10000, 50))
-    page = 'vllm:generation_tokens_total{{engine="0"}} {0}\n'
-    script.answers["/metrics"] = lambda handler, _body: handler.reply(page.format(next(made)))
-    script.api_key = ""
-    with serving(script) as url:
-        host = Host(tmp_path, url)
-        assert host.run()["verdict"] == "busy"
-    assert host.restarts() == []
-
-
-def test_a_refused_key_and_nonsense_in_its_own_file(tmp_path: Path) -> None:
-    (tmp_path / "canary.json").write_text("{")
-    with serving(Script()) as url:
-        host = Host(tmp_path, url)
-        (tmp_path / "api_key").write_text("wrong")
-        assert host.run()["verdict"] == "refused"
-    assert host.restarts() == []
-
-
-def test_nothing_listens(tmp_path: Path) -> None:
-    host = Host(tmp_path, "http://127.0.0.1:1", f"running 0 {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}")
-    assert host.run()["verdict"] == "loading"
-    stopped = Host(tmp_path, "http://127.0.0.1:1", "exited 0 2026-11-21T09:00:00Z")
-    assert stopped.run()["verdict"] == "stopped"
-    assert stopped.restarts() == []
-
-
-def test_without_docker_it_still_writes(tmp_path: Path) -> None:
-    host = Host(tmp_path, "http://127.0.0.1:1")
-    host.config["docker"] = str(tmp_path / "none")
-    assert host.run()["verdict"] == "unknown"
-
-
 def test_it_runs_on_python_3_8_with_nothing_but_the_standard_library() -> None:
     tree = ast.parse(SCRIPT.read_text(), feature_version=(3, 8))
     names = {
@@ -372,61 +205,6 @@ def test_without_ray_the_engine_alone_is_restarted_and_takes_its_ranks_along() -
 def test_tokens_that_were_read_count_as_well() -> None:
     page = 'vllm:prompt_tokens_total{engine="0"} 100\nvllm:generation_tokens_total 5\nvllm:prompt_tokens_cached 7\n'
     assert canary.tokens_made(page) == 105
-
-
-# The same with units.
-
-SYSTEMCTL = """#!/bin/sh
-echo "$@" >> {calls}
-[ "$1" = show ] && printf '{shown}'
-exit 0
-"""
-SHOWN = (
-    "LoadState=loaded\\nActiveState={active}\\nSubState={sub}\\nNRestarts={restarts}\\n"
-    "ExecMainStartTimestampMonotonic=1000000\\n"
-)
-
-
-class UnitHost(Host):
-    """A host whose engine is a systemd unit."""
-
-    def __init__(self, folder: Path, url: str, active: str = "active", sub: str = "running", nodes: int = 2) -> None:
-        super().__init__(folder, url)
-        shown = SHOWN.format(active=active, sub=sub, restarts=0)
-        for name, text in (
-            ("systemctl", SYSTEMCTL.format(calls=folder / "calls", shown=shown)),
-            ("ask", f"#!/bin/sh\necho ALIVE {nodes}\n"),
-        ):
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o755)
-        self.config.update(runtime="venv", docker="/nonexistent", systemctl=str(folder / "systemctl"))
-        self.config["ray_ask"] = [str(folder / "ask")]
-
-
-def test_a_unit_that_hangs_is_restarted_whatever_was_counted_before(tmp_path: Path) -> None:
-    with serving(hanging()) as url:
-        host = UnitHost(tmp_path, url)
-        state = host.run()
-    assert state["actions"][0]["what"] == "engine"
-    assert host.restarts() == ["restart llmserve-vllm.service"]
-    assert "reset-failed llmserve-vllm.service" in (tmp_path / "calls").read_text()
-
-
-def test_ray_s_unit_first_when_nodes_are_lost(tmp_path: Path) -> None:
-    with serving(hanging()) as url:
-        host = UnitHost(tmp_path, url, nodes=1)
-        host.run()
-    assert host.restarts() == ["restart llmserve-ray-head.service", "restart llmserve-vllm.service"]
-
-
-@pytest.mark.parametrize(
-    ("active", "sub", "verdict"), [("inactive", "dead", "stopped"), ("activating", "auto-restart", "crashing")]
-)
-def test_a_unit_that_does_not_run_is_left_alone(tmp_path: Path, active: str, sub: str, verdict: str) -> None:
-    host = UnitHost(tmp_path, "http://127.0.0.1:1", active, sub)
-    state = host.run()
-    assert (state["verdict"], host.restarts()) == (verdict, [])
-    assert "Docker" not in state["reason"]
 
 
 @pytest.mark.parametrize(
