@@ -53,6 +53,12 @@ def alive(pid: int) -> bool:
         return False
 
 
+def catches(pid: int, number: int) -> bool:
+    """Whether a process handles a signal by now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
+
+
 class Group:
     """Guards of one group, with what they have said. The first one is called a, the others b and c."""
 
@@ -284,7 +290,7 @@ def test_what_is_told_to_stop_has_not_failed(group: Group) -> None:
 
 def test_stopping_a_rank_that_waits_ends_it_at_once(group: Group) -> None:
     rank = group.start("b")
-    time.sleep(1)
+    soon(lambda: catches(rank.pid, signal.SIGTERM))
     rank.send_signal(signal.SIGTERM)
     assert rank.wait(LONG) == 128 + signal.SIGTERM
 
