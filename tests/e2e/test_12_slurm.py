@@ -155,10 +155,9 @@ def test_no_secret_shows(cluster: Cluster, served: Run, key: str) -> None:
 
 def test_what_is_written_lies_in_the_users_directories(cluster: Cluster, served: Run) -> None:
     """But for the temporary directory of the job, which goes with it, and for what Slurm itself keeps of it."""
-    find = "find / -xdev -user alice"
-    for place in ("/proc/*", "/home/*", "/tmp/ls-*", "/var/lib/slurm/node/*"):
-        find += f" -not -path '{place}'"
-    find += " 2> /dev/null || true"
+    places = ("/proc/*", "/home/*", "/tmp/ls-*", "/var/lib/slurm/node/*")
+    elsewhere = " ".join(f"-not -path '{place}'" for place in places)
+    find = f"find / -xdev -user alice {elsewhere} 2> /dev/null || true"
     for machine in MACHINES:
         assert cluster.root(machine, find) == "", machine
 
