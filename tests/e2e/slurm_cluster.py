@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,14 @@ def until(look: Callable[[], object], seconds: float, what: str) -> None:
     while not look():
         assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
         time.sleep(1)
+
+
+def refused_at_the_plan(cluster: Cluster, variables: Mapping[str, object], words: str) -> None:
+    """A play with these variables ends with these words, and before anything has changed."""
+    run = cluster.play("serve_slurm", **variables)
+    assert run.rc != 0
+    assert words in run.text
+    assert run.changed == 0
 
 
 def nothing_is_left(cluster: Cluster, user: str = "alice", machines: Sequence[str] = MACHINES) -> None:

@@ -18,7 +18,16 @@ from contextlib import contextmanager
 import pytest
 
 from tests.e2e.conftest import Run
-from tests.e2e.slurm_cluster import LOGIN, MACHINES, SSH_OPTIONS, Cluster, cluster, nothing_is_left, until
+from tests.e2e.slurm_cluster import (
+    LOGIN,
+    MACHINES,
+    SSH_OPTIONS,
+    Cluster,
+    cluster,
+    nothing_is_left,
+    refused_at_the_plan,
+    until,
+)
 from tests.e2e.test_2_serving import MODEL, request, tokens
 
 __all__ = ["cluster"]
@@ -50,10 +59,7 @@ def tunnel(line: str) -> Iterator[str]:
 def test_what_would_wait_for_ever_is_refused_at_the_plan(
     cluster: Cluster, variables: dict[str, object], words: str
 ) -> None:
-    run = cluster.play("serve_slurm", **variables)
-    assert run.rc != 0
-    assert words in run.text
-    assert run.changed == 0
+    refused_at_the_plan(cluster, variables, words)
     assert cluster.queue() == []
     assert cluster.login("ls ~") == ""
 

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ansible_collections.llmserve.vllm.tests.unit.plugins.fake_server import KEY, MODEL, Script
+from ansible_collections.llmserve.vllm.tests.unit.roles.script import ROLES, load_script
 
-SCRIPT = Path(__file__).resolve().parents[3] / "roles/canary/files/canary.py"
+SCRIPT = ROLES / "canary/files/canary.py"
 CONFIG: dict[str, Any] = {
     "act": True,
     "failures": 3,
@@ -24,16 +23,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("llmserve_canary", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-canary = load()
+canary = load_script(SCRIPT)
 DOCKER = """#!/bin/sh
 echo "$@" >> {calls}
 case "$1" in

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import signal
@@ -15,28 +14,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from ansible_collections.llmserve.vllm.tests.unit.roles.script import ROLES, load_script
 
-SCRIPT = Path(__file__).resolve().parents[3] / "roles/ray_node/files/group_guard.py"
+SCRIPT = ROLES / "ray_node/files/group_guard.py"
 # Stands for vLLM: writes down who it is, and goes on until it is told to end.
 ENGINE = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep(float(sys.argv[2]))"
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + ENGINE
 LONG = 40.0
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("group_guard", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["group_guard"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-guard = load()
+guard = load_script(SCRIPT)
 
 
 def soon(is_true: Callable[[], object], seconds: float = LONG) -> None:

@@ -6,28 +6,18 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import time
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from ansible_collections.llmserve.vllm.tests.unit.roles.script import ROLES, load_script
 
-SCRIPT = Path(__file__).resolve().parents[3] / "roles/revive/files/revive.py"
+SCRIPT = ROLES / "revive/files/revive.py"
 NO_GPU = "OCI runtime create failed: nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown"
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("llmserve_revive", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-revive = load()
+revive = load_script(SCRIPT)
 
 
 def container(
