@@ -13,13 +13,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._diagnose import diagnose_all
-from ansible_collections.llmserve.vllm.plugins.plugin_utils._doctor_causes import ERROR, SEVERITIES
+from ansible_collections.llmserve.vllm.plugins.plugin_utils._doctor_causes import ERROR, SEVERITIES, WARNING
 from ansible_collections.llmserve.vllm.plugins.plugin_utils._doctor_state import cluster_findings, host_findings
 
 # Between the name of a host and that of a log; neither has one.
 _OF = " "
 # What a log says of its end is known better from Docker.
 _TOLD_BY_STATE = {"stopped_by_signal": "container_stopped"}
+# What all containers and programs of a host share. An engine that answers has outlived what stands there.
+_HOST_LOGS = ("journal", "kernel")
 # How these came about is told by what a log has shown on the same hosts.
 _CONSEQUENCES = ("container_restarts", "container_ended")
 
@@ -65,11 +67,25 @@ def _log_findings(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if name != "docker"
     }
     found = []
+    answers = any(_answers(host) for host in hosts)
     for item in diagnose_all(logs):
         names = [log.partition(_OF)[0] for log in item["logs"]]
+        outlived = answers and all(log.partition(_OF)[2] in _HOST_LOGS for log in item["logs"])
         keys = ("cause", "detail", "evidence", "explanation", "remedy", "source", "where", "log")
-        found.append({**{key: item[key] for key in keys}, "severity": ERROR, "hosts": list(dict.fromkeys(names))})
+        found.append(
+            {
+                **{key: item[key] for key in keys},
+                "severity": WARNING if outlived else ERROR,
+                "hosts": list(dict.fromkeys(names)),
+            }
+        )
     return found
+
+
+def _answers(host: Mapping[str, Any]) -> bool:
+    """Whether a completion came back from its endpoint."""
+    endpoint = (host.get("facts") or {}).get("endpoint")
+    return bool(endpoint and endpoint["error"] is None and endpoint["answer_seconds"] is not None)
 
 
 def _merged(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -57,6 +57,19 @@ def test_the_root_on_one_host_comes_before_what_it_did_to_others() -> None:
     assert [host["healthy"] for host in found["hosts"]] == [False, False]
 
 
+def test_what_an_engine_that_answers_has_outlived_is_a_warning() -> None:
+    """A GPU that was gone, and is back: the host's logs still tell of it."""
+    docker = 'failed to start error="nvidia-container-cli: initialization error: nvml error: driver not loaded"'
+    sick = worker(texts={"kernel": LOST, "journal": docker})
+    found = report([head(), sick])
+    assert {item["cause"] for item in found["findings"]} == {"gpu_fell_off_bus", "driver_not_loaded"}
+    assert (found["errors"], found["warnings"]) == (0, 2)
+    assert all(host["healthy"] for host in found["hosts"])
+    # its own log is about itself, and silence is no answer
+    assert report([head(texts={"llmserve-vllm": LOST}), worker()])["errors"] == 1
+    assert report([head(endpoint=endpoint(error="no answer", answer_seconds=None)), sick])["errors"] >= 2
+
+
 def test_a_host_that_was_not_reached_or_not_looked_at() -> None:
     gone = {"name": "node2", "node_ip": "10.0.0.2", "facts": {}, "unreachable": "ssh: no route to host"}
     assert causes(head(), gone) == [("host_unreachable", ["node2"])]
