@@ -9,7 +9,7 @@ This module util is PRIVATE to the collection: nothing outside of it may import 
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, NamedTuple
+from typing import Any, Callable, Dict, Mapping, NamedTuple
 
 READY = "ready"
 FAILED = "failed"
@@ -32,6 +32,16 @@ class Waited(NamedTuple):
     status: str
     elapsed: float
     look: Look
+
+    def as_result(self, **remembered: Any) -> Dict[str, Any]:
+        """What a module returns of it. C(remembered) is what the next slice needs besides the time."""
+        return {
+            "changed": False,
+            "progress": self.look.sentence,
+            "elapsed": round(self.elapsed, 1),
+            "finished": self.status != WAITING,
+            "resume": dict(remembered, elapsed=self.elapsed),
+        }
 
 
 def wait_for(
@@ -64,6 +74,17 @@ def wait_for(
         if now + interval + (now - started) > slice_end:
             return Waited(WAITING, elapsed, answer)
         sleep(min(interval, max(0.0, end - now)))
+
+
+def wait_as_told(look: Callable[[float], Look], params: Mapping[str, Any], check_mode: bool) -> Waited:
+    """Wait as a module's options timeout, interval, slice and resume say; in check mode for one look."""
+    return wait_for(
+        look,
+        timeout=0 if check_mode else params["timeout"],
+        interval=params["interval"],
+        slice_seconds=params["slice"],
+        already=float(params["resume"].get("elapsed", 0)),
+    )
 
 
 def minutes(seconds: float) -> str:

@@ -213,7 +213,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._wait import (
     WAITING,
     Look,
     minutes,
-    wait_for,
+    wait_as_told,
 )
 
 # Seconds that one question to Ray may take; a head that is down keeps Ray's client busy for much longer.
@@ -317,21 +317,8 @@ def main() -> None:
         module.fail_json(msg="Name the container or the unit of Ray: container or unit is empty.")
         return
     watch = RayWatch(params, runtime)
-    waited = wait_for(
-        watch.look,
-        timeout=0 if module.check_mode else params["timeout"],
-        interval=params["interval"],
-        slice_seconds=params["slice"],
-        already=float(params["resume"].get("elapsed", 0)),
-    )
-    result = dict(
-        waited.look.facts,
-        changed=False,
-        progress=waited.look.sentence,
-        elapsed=round(waited.elapsed, 1),
-        finished=waited.status != WAITING,
-        resume={"elapsed": waited.elapsed, "restarts_before": watch.restarts_before},
-    )
+    waited = wait_as_told(watch.look, params, module.check_mode)
+    result = dict(waited.look.facts, **waited.as_result(restarts_before=watch.restarts_before))
     if waited.status in (FAILED, TIMEOUT) and not module.check_mode:
         message = failure(params, waited.status, waited.look, waited.elapsed)
         module.fail_json(msg=message, log_tail=watch.log_tail(), **result)

@@ -109,7 +109,7 @@ resume:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmserve.vllm.plugins.module_utils._slurm_watch import JobWatch
-from ansible_collections.llmserve.vllm.plugins.module_utils._wait import FAILED, TIMEOUT, WAITING, minutes, wait_for
+from ansible_collections.llmserve.vllm.plugins.module_utils._wait import FAILED, TIMEOUT, minutes, wait_as_told
 
 
 def main() -> None:
@@ -127,20 +127,8 @@ def main() -> None:
     )
     params = module.params
     watch = JobWatch(params)
-    waited = wait_for(
-        watch.look,
-        timeout=0 if module.check_mode else params["timeout"],
-        interval=params["interval"],
-        slice_seconds=params["slice"],
-        already=float(params["resume"].get("elapsed", 0)),
-    )
-    result = {
-        "changed": False,
-        "progress": waited.look.sentence,
-        "elapsed": round(waited.elapsed, 1),
-        "finished": waited.status != WAITING,
-        "resume": {"elapsed": waited.elapsed},
-    }
+    waited = wait_as_told(watch.look, params, module.check_mode)
+    result = waited.as_result()
     if waited.status in (FAILED, TIMEOUT) and not module.check_mode:
         found = watch.autopsy(waited.look, params["log_lines"])
         if waited.status == TIMEOUT:

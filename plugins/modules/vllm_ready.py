@@ -289,7 +289,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._engine_memory impor
 from ansible_collections.llmserve.vllm.plugins.module_utils._openai import Endpoint, read_key
 from ansible_collections.llmserve.vllm.plugins.module_utils._ready import Probe
 from ansible_collections.llmserve.vllm.plugins.module_utils._ready_watch import ReadyWatch
-from ansible_collections.llmserve.vllm.plugins.module_utils._wait import FAILED, TIMEOUT, WAITING, wait_for
+from ansible_collections.llmserve.vllm.plugins.module_utils._wait import FAILED, TIMEOUT, wait_as_told
 
 
 def checked_memory(module: AnsibleModule, watch: ReadyWatch) -> Dict[str, Any]:
@@ -346,20 +346,8 @@ def main() -> None:
         # without a second look the first one has to wait for the answer
         patience=10 if module.check_mode or params["timeout"] <= 0 else params["interval"],
     )
-    waited = wait_for(
-        watch.look,
-        timeout=0 if module.check_mode else params["timeout"],
-        interval=params["interval"],
-        slice_seconds=params["slice"],
-        already=float(params["resume"].get("elapsed", 0)),
-    )
-    result = {
-        "changed": False,
-        "progress": waited.look.sentence,
-        "elapsed": round(waited.elapsed, 1),
-        "finished": waited.status != WAITING,
-        "resume": dict(watch.resume, elapsed=waited.elapsed),
-    }
+    waited = wait_as_told(watch.look, params, module.check_mode)
+    result = waited.as_result(**watch.resume)
     if waited.status in (FAILED, TIMEOUT) and not module.check_mode:
         module.fail_json(**dict(result, **watch.autopsy(waited.look, waited.status)))
     if waited.look.facts.get("ready"):

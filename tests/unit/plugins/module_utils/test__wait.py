@@ -11,6 +11,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._wait import (
     WAITING,
     Look,
     minutes,
+    wait_as_told,
     wait_for,
 )
 
@@ -78,3 +79,19 @@ def test_slices_share_one_timeout() -> None:
 )
 def test_minutes(seconds: float, words: str) -> None:
     assert minutes(seconds) == words
+
+
+def test_a_module_waits_as_its_options_say_and_returns_what_the_next_slice_needs() -> None:
+    params = {"timeout": 60.0, "interval": 1.0, "slice": 0.01, "resume": {"elapsed": 7.0, "restarts_before": 2}}
+    waited = wait_as_told(lambda _budget: Look(WAITING, "1 of 2", {}), params, check_mode=False)
+    assert waited.status == WAITING
+    result = waited.as_result(restarts_before=2)
+    assert result == {
+        "changed": False,
+        "progress": "1 of 2",
+        "elapsed": 7.0,
+        "finished": False,
+        "resume": {"restarts_before": 2, "elapsed": waited.elapsed},
+    }
+    looked = wait_as_told(lambda _budget: Look(WAITING, "1 of 2", {}), params, check_mode=True)
+    assert (looked.status, looked.as_result()["finished"]) == (TIMEOUT, True)
