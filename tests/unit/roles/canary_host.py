@@ -24,6 +24,7 @@ CONFIG: dict[str, Any] = {
 
 
 canary = load_script(SCRIPT)
+rules = load_script(SCRIPT.with_name("canary_verdict.py"))
 DOCKER = """#!/bin/sh
 echo "$@" >> {calls}
 case "$1" in

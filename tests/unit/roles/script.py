@@ -14,7 +14,9 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 
 
 def load_script(path: Path) -> ModuleType:
-    """The script as a module, without running it."""
+    """The script as a module, without running it. It imports what lies beside it, as on a host."""
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(f"llmserve_{path.stem}", path)
     assert spec
     assert spec.loader
