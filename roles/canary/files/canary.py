@@ -42,6 +42,7 @@ from canary_verdict import (
 _PROPERTIES = "LoadState,ActiveState,SubState,NRestarts,ExecMainStartTimestampMonotonic"
 _MOST_BYTES = 1 << 20
 _TOKENS = re.compile(r"^vllm:(?:generation|prompt)_tokens(?:_total)?(?:\{[^}]*\})?\s+(\S+)", re.M)
+_CACHE = re.compile(r"^vllm:(?:kv|gpu)_cache_usage_perc(?:\{[^}]*\})?\s+(\S+)", re.M)
 _RAY = """
 import signal, sys
 signal.alarm(20)
@@ -61,13 +62,33 @@ def read_hold(text: str, now: float) -> str:
     return "{0} is at work".format(hold.get("by") or "a deployment run") if now < until else ""
 
 
-def tokens_made(page: str) -> float:
-    """The tokens that the engine has read and made, from its metrics; 0 when they do not tell."""
+class Work(NamedTuple):
+    """What the engine has done, as its metrics tell."""
+
+    # read and made
+    tokens: float
+    # share of the KV cache in use, of all engines together: it grows with each piece of a long prompt, which counts as
+    # read only when all of it is
+    cache: float
+
+
+def work_of(page: str) -> Optional[Work]:
+    """The engine's work from its metrics; None when they do not tell."""
+    tokens = _TOKENS.findall(page)
+    return Work(_sum(tokens), _sum(_CACHE.findall(page))) if tokens else None
+
+
+def _sum(values: List[str]) -> float:
     total = 0.0
-    for value in _TOKENS.findall(page):
+    for value in values:
         with contextlib.suppress(ValueError):
             total += float(value)
     return total
+
+
+def has_worked(before: Optional[Work], after: Optional[Work]) -> bool:
+    """Whether it made steps in between. One that hangs reports nothing new, one that was restarted counts anew."""
+    return bool(before and after and after.tokens >= before.tokens and after != before)
 
 
 def read_file(path: str) -> str:
@@ -154,7 +175,7 @@ def look_at(config: Dict[str, Any], now: float) -> Look:
     """Everything that the verdict needs."""
     url = config["url"]
     key = read_file(config["api_key_file"]).strip() if config["api_key_file"] else ""
-    before = tokens_made(ask(url, "/metrics", "", None, 5).body)
+    before = work_of(ask(url, "/metrics", "", None, 5).body)
     began = time.monotonic()
     body = {"model": config["model"], "prompt": "Hello", "max_tokens": 1, "temperature": 0}
     answer = ask(url, "/v1/completions", key, body, config["deadline"])
@@ -163,12 +184,12 @@ def look_at(config: Dict[str, Any], now: float) -> Look:
     found = Look(container=container, started=started, restarts=restarts, held=held)
     if answer.status == 200 and is_answer(answer.body):
         return found._replace(answer_seconds=round(time.monotonic() - began, 3))
-    after = tokens_made(ask(url, "/metrics", "", None, 5).body)
+    after = work_of(ask(url, "/metrics", "", None, 5).body)
     return found._replace(
         status=answer.status,
         error=answer.error or "an answer without a completion",
         healthy=ask(url, "/health", "", None, 5).status == 200,
-        advanced=after > before > 0,
+        advanced=has_worked(before, after),
     )
 
 

@@ -43,7 +43,7 @@ class Look(NamedTuple):
     error: str = ""
     # whether something listens and says that it is healthy
     healthy: bool = False
-    # whether the engine made tokens for others meanwhile
+    # whether the engine worked for others meanwhile
     advanced: bool = False
     # why nothing may be done now; empty when it may
     held: str = ""
@@ -76,7 +76,7 @@ def judge(look: Look, state: Dict[str, Any], config: Dict[str, Any], now: float)
         # what dies by itself is restarted: this one was stopped, or given up
         (STOPPED, look.container != "running", "the engine's {0} is {1}".format(kind(config), look.container)),
         (REFUSED, 400 <= (look.status or 0) < 500, look.error),
-        (BUSY, look.advanced, "no answer in time, but the engine makes tokens for others"),
+        (BUSY, look.advanced, "no answer in time, but the engine works for others"),
         (LOADING, not look.healthy and _is_loading(look, state, config, now), look.error),
         (FAILED, True, look.error),
     )

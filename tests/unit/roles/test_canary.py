@@ -178,13 +178,33 @@ def test_who_holds_it(text: str, held: str) -> None:
     assert canary.read_hold(text, NOW) == held
 
 
-def test_tokens_by_both_names() -> None:
-    assert (
-        canary.tokens_made('vllm:generation_tokens_total{engine="0"} 5.0\nvllm:generation_tokens_total{engine="1"} 7\n')
-        == 12
-    )
-    assert canary.tokens_made('vllm:generation_tokens{m="x"} 3\nvllm:generation_tokens_created{m="x"} 1e9\n') == 3
-    assert canary.tokens_made("<html>") == 0
+def test_work_by_both_names_of_its_metrics() -> None:
+    page = 'vllm:generation_tokens_total{engine="0"} 5.0\nvllm:generation_tokens_total{engine="1"} 7\n'
+    assert canary.work_of(page) == (12, 0)
+    page = 'vllm:generation_tokens{m="x"} 3\nvllm:generation_tokens_created{m="x"} 1e9\n'
+    assert canary.work_of(page + 'vllm:gpu_cache_usage_perc{m="x"} 0.5\n') == (3, 0.5)
+    page = 'vllm:prompt_tokens_total{engine="0"} 100\nvllm:generation_tokens_total 5\nvllm:prompt_tokens_cached 7\n'
+    assert canary.work_of(page + 'vllm:kv_cache_usage_perc{engine="0"} 0.25\n') == (105, 0.25)
+    assert canary.work_of("<html>") is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "worked"),
+    [
+        # a piece of a long prompt, also the first one since it was started
+        ((12, 0.1), (12, 0.2), True),
+        ((0, 0), (0, 0.1), True),
+        ((12, 0.2), (40, 0.2), True),
+        # it hangs
+        ((12, 0.1), (12, 0.1), False),
+        # restarted in between
+        ((12, 0.1), (0, 0), False),
+        (None, (12, 0.1), False),
+        ((12, 0.1), None, False),
+    ],
+)
+def test_what_counts_as_work_for_others(before: Any, after: Any, worked: bool) -> None:
+    assert canary.has_worked(before and canary.Work(*before), after and canary.Work(*after)) is worked
 
 
 @pytest.mark.parametrize("script", [SCRIPT, SCRIPT.with_name("canary_verdict.py")], ids=lambda path: path.name)
@@ -203,11 +223,6 @@ def test_without_ray_the_engine_alone_is_restarted_and_takes_its_ranks_along() -
     it = Canary(ray_head="")
     decisions = [it.see(HUNG, nodes=None) for _look in range(6)]
     assert [decision.action for decision in decisions if decision.action] == ["engine", "engine"]
-
-
-def test_tokens_that_were_read_count_as_well() -> None:
-    page = 'vllm:prompt_tokens_total{engine="0"} 100\nvllm:generation_tokens_total 5\nvllm:prompt_tokens_cached 7\n'
-    assert canary.tokens_made(page) == 105
 
 
 @pytest.mark.parametrize(
