@@ -189,7 +189,8 @@ class HostLook:
         if docker["client"] and docker["error"]:
             texts["docker"] = docker["error"]
         since = _host_texts.begin_of(containers, time.time())
-        logs = _host_texts.journal(since, most // 4, _capture.capture)
+        own = [str(item["id"]) for item in containers if item.get("runtime") != "venv"]
+        logs = _host_texts.journal(since, most // 4, _capture.capture, own)
         texts.update(logs.texts)
         self.problems += logs.problems
         return {name: text for name, text in texts.items() if text.strip()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Collection, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ansible_collections.llmserve.vllm.plugins.module_utils._capture import Captured
 from ansible_collections.llmserve.vllm.plugins.module_utils._cluster_containers import log_since
@@ -39,6 +39,10 @@ _KERNEL = re.compile(
     re.I,
 )
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)[,.](\d{1,6})\d*([+-]\d\d:?\d\d)")
+
+# A kill for a container's own limit, which the kernel reports with the container's id in the name of its cgroup.
+_KILL_IN_CONTAINER = re.compile(r"oom-kill:constraint=CONSTRAINT_MEMCG\b.*?,task_memcg=([^,]*),.*?\bpid=(\d+)")
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 
 # Called as capture(argv, seconds, bytes).
 Capture = Callable[[Sequence[str], float, int], Captured]
@@ -78,8 +82,11 @@ def container_logs(
     return found
 
 
-def journal(since: int, most: int, capture: Capture) -> Texts:
-    """What Docker, containerd and NVIDIA's services have logged, and the kernel. Works without a journal."""
+def journal(since: int, most: int, capture: Capture, own: Collection[str] = ()) -> Texts:
+    """What Docker, containerd and NVIDIA's services have logged, and the kernel. Works without a journal.
+
+    C(own) are the ids of the cluster's containers: what the kernel did to others for their own limits is left out.
+    """
     texts: Dict[str, str] = {}
     problems: List[str] = []
     units = [word for unit in UNITS for word in ("--unit", unit)]
@@ -98,7 +105,7 @@ def journal(since: int, most: int, capture: Capture) -> Texts:
         words = since_only(kernel.text, since) if kernel.rc == 0 else ""
     if kernel.rc != 0:
         problems.append("The kernel log could not be read: {0}.".format(_why(kernel)))
-    texts["kernel"] = kernel_lines(words, most)
+    texts["kernel"] = kernel_lines(without_kills_of_others(words, own), most)
     return Texts(texts, problems)
 
 
@@ -129,6 +136,19 @@ def stamp_of(line: str) -> Optional[float]:
         return datetime.datetime.strptime(match.group(1) + zone, "%Y-%m-%dT%H:%M:%S%z").timestamp()
     except ValueError:
         return None
+
+
+def without_kills_of_others(text: str, own: Collection[str]) -> str:
+    """A kernel log without the processes that were killed for the memory limit of another container."""
+    others = [
+        pid
+        for cgroup, pid in _KILL_IN_CONTAINER.findall(text)
+        if own and _CONTAINER_ID.search(cgroup) and not set(own).intersection(_CONTAINER_ID.findall(cgroup))
+    ]
+    if not others:
+        return text
+    theirs = re.compile(r"(?:\bpid=|[Pp]rocess )(?:{0})\b".format("|".join(others)))
+    return "\n".join(line for line in text.splitlines() if not theirs.search(line))
 
 
 def kernel_lines(text: str, most: int) -> str:

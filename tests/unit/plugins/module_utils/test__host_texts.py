@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from ansible_collections.llmserve.vllm.plugins.module_utils._capture import Captured
 from ansible_collections.llmserve.vllm.plugins.module_utils._host_texts import (
     begin_of,
@@ -13,6 +14,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._host_texts import (
     kernel_lines,
     since_only,
     stamp_of,
+    without_kills_of_others,
 )
 
 XID = "NVRM: Xid (PCI:0000:3b:00): 79, pid=1234, GPU has fallen off the bus."
@@ -87,6 +89,39 @@ def test_only_lines_that_may_explain_something_leave_the_kernel_log() -> None:
     text = f"usb 1-1: new device\n{XID}\nOut of memory: Killed process 1 (x)\naudit: user=root acct=alice\n"
     assert kernel_lines(text, 1000).splitlines() == [XID, "Out of memory: Killed process 1 (x)"]
     assert kernel_lines(text, 50) == "Out of memory: Killed process 1 (x)"
+
+
+def killed(pid: int, cgroup: str, constraint: str = "CONSTRAINT_MEMCG") -> str:
+    words = "Memory cgroup out of memory" if constraint == "CONSTRAINT_MEMCG" else "Out of memory"
+    return (
+        f"oom-kill:constraint={constraint},nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg={cgroup},"
+        f"task_memcg={cgroup},task=vllm,pid={pid},uid=0\n"
+        f"{words}: Killed process {pid} (vllm) total-vm:885444kB, anon-rss:305020kB\n"
+        f"oom_reaper: reaped process {pid} (vllm), now anon-rss:0kB\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "own", "told"),
+    [
+        (f"/system.slice/docker-{'a' * 64}.scope", ["a" * 64], True),
+        # in a container of its own, as in the sandbox
+        (f"/docker/{'b' * 64}/docker/{'a' * 64}", ["a" * 64], True),
+        (f"/docker/{'b' * 64}", ["a" * 64], False),
+        # a unit, or nothing of ours to compare with: anybody's guess
+        ("/system.slice/llmserve-vllm.service", ["a" * 64], True),
+        (f"/docker/{'b' * 64}", [], True),
+    ],
+)
+def test_what_the_kernel_killed_for_the_limit_of_another_container_is_left_out(
+    cgroup: str, own: list[str], told: bool
+) -> None:
+    assert without_kills_of_others(killed(7, cgroup), own).splitlines() == (
+        killed(7, cgroup).splitlines() if told else []
+    )
+    # memory of the host is everybody's
+    whole = killed(77, cgroup, "CONSTRAINT_NONE")
+    assert without_kills_of_others(killed(7, cgroup) + whole, own).endswith(whole.rstrip("\n") if not told else whole)
 
 
 def test_lines_without_a_time_belong_to_the_one_before() -> None:
