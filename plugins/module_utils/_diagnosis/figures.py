@@ -33,6 +33,8 @@ _PATTERNS = tuple(
         r"(?P<shm_needed_mib>[\d.]+) MiB required, (?P<shm_free_mib>[\d.]+) MiB free",
         r"attention heads \((?P<heads>\d+)\) must be divisible by tensor parallel size \((?P<tensor_parallel>\d+)\)",
         r"World size \((?P<world_size>\d+)\) is larger than the number of available GPUs \((?P<gpus>\d+)\)",
+        r"The cluster was started with:\s+Ray: (?P<cluster_ray>\S+)\s+Python: (?P<cluster_python>\S+)",
+        r"This process on .* was started with:\s+Ray: (?P<own_ray>\S+)\s+Python: (?P<own_python>\S+)",
         r"Timeout\(ms\)=(?P<timeout_ms>\d+)",
         r"NVRM: Xid \(PCI:(?P<pci>[\w:.]+)\): (?P<xid>\d+)",
         r"bind on address \('[^']*', (?P<port>\d+)\)",

@@ -77,6 +77,8 @@ CAUSES: Tuple[Cause, ...] = (
         "Ray or Python have another version here than in the cluster.",
         "Use the same llmserve_image, by digest, and the same llmserve_ray_version on every node.",
         seen(NAMED, r"(?<!patch )[Vv]ersion mismatch: (cluster has|The cluster was)"),
+        exact="The cluster has Ray {cluster_ray} on Python {cluster_python}, this process Ray {own_ray} on Python "
+        "{own_python}: use the same llmserve_image, by digest, and the same llmserve_ray_version on every node.",
         source="https://github.com/gpustack/gpustack/issues/2691",
     ),
     cause(

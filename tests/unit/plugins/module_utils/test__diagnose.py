@@ -168,6 +168,11 @@ def test_where_and_figures() -> None:
             "[ 5566.1] Out of memory: Killed process 4711 (python3) total-vm:8kB, anon-rss:524288000kB, file-rss:1kB",
             "held 500.0 GiB",
         ),
+        (
+            "RuntimeError: Version mismatch: The cluster was started with:\n    Ray: 2.56.1\n    Python: 3.12.10\n"
+            "This process on node 10.0.0.2 was started with:\n    Ray: 2.55.0\n    Python: 3.12.3",
+            "has Ray 2.56.1 on Python 3.12.10, this process Ray 2.55.0 on Python 3.12.3",
+        ),
     ],
 )
 def test_the_remedy_has_the_figures_of_the_log(line: str, words: str) -> None:
