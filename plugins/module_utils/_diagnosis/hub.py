@@ -20,8 +20,8 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.model imp
 )
 
 _HUB = "https://huggingface.co/docs/"
-_GATED = r"(access|to) a? ?gated repo|Access to model .* is restricted|GatedRepoError"
-_UNAUTHORIZED = r"401 Client Error|[Pp]lease log in|must have access to it and be authenticated"
+_GATED = r"(access|to) a? ?gated repo|Access to model .* is restricted|model \S+ is gated|GatedRepoError"
+_UNAUTHORIZED = r"401 Client Error|[Pp]lease log in|must (have access to it and )?be authenticated"
 _FORBIDDEN = r"403 Client Error|not in the authorized list|awaiting a review|fine-grained token"
 _OF_THE_HUB = r"hugging|hf_hub|hf\.co|HF_ENDPOINT|snapshot_download"
 
@@ -32,6 +32,7 @@ CAUSES: Tuple[Cause, ...] = (
         "Set llmserve_hf_token to a valid token of an account that has accepted the model's licence.",
         seen(NAMED, _GATED, also=_UNAUTHORIZED, unless=_FORBIDDEN),
         seen(LIKELY, r"You are trying to access a gated repo|GatedRepoError", unless=_FORBIDDEN),
+        seen(GENERAL, r"401 Client Error: Unauthorized for url: https://huggingface\.co/\S+/resolve/"),
         source=_HUB + "hub/models-gated",
     ),
     cause(

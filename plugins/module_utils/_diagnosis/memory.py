@@ -25,7 +25,7 @@ _CONSERVE = "https://docs.vllm.ai/en/latest/configuration/conserving_memory/"
 _OUT_OF_MEMORY = (
     r"(torch\.|torch\.cuda\.)OutOfMemoryError",
     r"CUDA out of memory",
-    r"CUDA error: out of memory",
+    r"CUDA [Ee]rror: out of memory",
     r"CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation",
     r"Cuda failure (2 )?'out of memory'|HIP out of memory|HIP failure: 'out of memory'",
 )
@@ -228,7 +228,7 @@ CAUSES: Tuple[Cause, ...] = (
         "Look at `dmesg -T` for an out-of-memory kill; free host memory or raise the container's limit.",
         seen(
             CRASH + 5,
-            r"exit ?code:? (-9|137)\b",
+            r"exit ?code:? (-9|137)\b|exited with code 137\b|is killed by signal: Killed",
             r"Failed core proc\(s\): \{.*: (-9|137)\b",
             r"^Killed$|^\S*: line \d+: +\d+ Killed ",
             r"(?<!by )\bSIGKILL\b",
@@ -245,6 +245,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"received signal[= ]+(SIG)?(TERM|INT|15|2)\b",
             r"[Rr]eceived (SIGTERM|SIGINT)",
             r"KeyboardInterrupt",
+            r"\*\*\* SIGTERM received at|exited with code (130|143)\b",
             r"^INFO: +Shutting down$",
             mild=True,
         ),

@@ -150,6 +150,7 @@ CAUSES: Tuple[Cause, ...] = (
         seen(
             LIKELY + 7,
             r"has been marked dead because the detector has missed too many heartbeats",
+            r"has mistakenly been marked as dead by the GCS",
             r"ray\.exceptions\.NodeDiedError|Task failed due to the node dying",
             r"The actor is dead because its node has died|LocalRayletDiedError",
             r"[Hh]ealth check failed due to missing too many heartbeats",

@@ -68,6 +68,21 @@ CAUSES: Tuple[Cause, ...] = (
         source="https://docs.vllm.ai/en/latest/design/debug_vllm_compile/",
     ),
     cause(
+        "kernel_failed",
+        "A GPU kernel does not work for this combination of GPU, model, data types and sizes.",
+        "Choose another attention_backend, moe_backend or linear_backend in llmserve_engine_args, or another "
+        "llmserve_image; the evidence names the library.",
+        seen(
+            LIKELY + 2,
+            r"Failed to find a kernel that can implement",
+            r"Check failed: .*cudaSuccess.*(failed with error|error: )",
+            r"\[(FP4|FP8) [Gg]emm Runner\] Failed|Failed to (initialize|run) (cutlass|the cutlass|CUTLASS)",
+            r"Assertion error \(\S*jit_kernels/|cutlass (\w+ )*error:? Error Internal|cutlass cannot (run|implement)",
+            r"No valid (cutlass|GEMM|tactic)\w* .*(found|available)|FlashAttention forward .* (failed|not support)",
+        ),
+        source=_VLLM + "24377",
+    ),
+    cause(
         "compile_cache_corrupt",
         "A cache of compiled code is damaged, or several ranks wrote it at the same time.",
         "Remove the compile cache (in llmserve_state_dir; ~/.triton, ~/.cache/vllm and /tmp/torchinductor_* in a venv) "
@@ -192,8 +207,8 @@ CAUSES: Tuple[Cause, ...] = (
         seen(
             CRASH,
             r"Fatal Python error: (Segmentation fault|Aborted|Floating)",
-            r"Segfault encountered|\*\*\* SIG\w+ received|(?<!to )\bSIGSEGV\b|SIGABRT|SIGFPE",
-            r"exit ?code:? -(6|7|8|11)\b",
+            r"Segfault encountered|\*\*\* SIG(?!TERM|INT)\w+ received|(?<!to )\bSIGSEGV\b|SIGABRT|SIGFPE",
+            r"exit ?code:? (-(6|7|8|11)|13[24569])\b|exited with code 13[24569]\b",
             r"\(core dumped\)|^Segmentation fault",
             r"(vllm|VLLM|python\S*|ray)\S*\[\d+\]: segfault at |traps: \S*(python|VLLM)\S*\[\d+\]",
         ),
