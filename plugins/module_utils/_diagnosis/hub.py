@@ -169,6 +169,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"Repo id must (be in the form|use alphanumeric)",
             r"does not appear to have a file named config\.json",
             r"is not a valid git identifier",
+            r"Can't load the configuration of '(?!/)",
         ),
         source=_HUB + "hub/repositories",
     ),
@@ -182,6 +183,31 @@ CAUSES: Tuple[Cause, ...] = (
             r"huggingface-cli: (command )?not found",
         ),
         source=_HUB + "huggingface_hub/guides/cli",
+    ),
+    cause(
+        "registry_unreachable",
+        "The container registry cannot be reached from this host.",
+        "Check name resolution, proxy and firewall of the Docker daemon (`systemctl show docker -p Environment`), or "
+        "bring the image with the role bundle.",
+        seen(
+            LIKELY,
+            r"(Get|Head|Post) \"https://\S+\": (dial tcp|net/http|context deadline|EOF|read tcp|proxyconnect)",
+            r"lookup \S+ on \S+: (no such host|server misbehaving|read udp)",
+            waiting=True,
+        ),
+        source="https://docs.docker.com/engine/daemon/proxy/",
+    ),
+    cause(
+        "registry_login",
+        "The container registry wants a login, or the account of this host may not read the image.",
+        "`docker login` to the registry with an account that may read llmserve_image, or take the image from another "
+        "registry.",
+        seen(
+            NAMED,
+            r"unauthorized: (authentication required|incorrect username|access to the requested)",
+            r"denied: requested access to the resource is denied|no basic auth credentials",
+        ),
+        source="https://docs.docker.com/reference/cli/docker/login/",
     ),
     cause(
         "registry_rate_limited",

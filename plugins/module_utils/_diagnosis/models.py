@@ -118,7 +118,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"tokenizer\.(json|model).*(not found|does not exist)|tekken\.json.*(not found|does not exist)",
             r"No such file or directory: '\S*(tokenizer\.(json|model)|tokenizer_config\.json|(tekken|vocab)\.json)'",
             r"data did not match any variant of untagged enum",
-            r"is not the path to a directory containing a file named vocab",
+            r"is not the path to a directory containing a file named vocab|^TypeError: not a string$",
         ),
     ),
     cause(
@@ -202,6 +202,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"Attempted to load weight \(.*\) into parameter",
             r"param_data\.shape == loaded_weight\.shape",
             r"size mismatch for .* copying a param|Error\(s\) in loading state_dict",
+            r"start \(\d+\) \+ length \(\d+\) exceeds dimension size",
             r"The size of tensor a \(\d+\) must match the size of tensor b",
         ),
         # without a message: the assertion of a weight loader

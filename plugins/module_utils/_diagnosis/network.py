@@ -84,6 +84,7 @@ CAUSES: Tuple[Cause, ...] = (
         seen(
             CRASH - 2,
             r"remote process exited or there was a network error|ncclRemoteError",
+            r"retrieving ncclUniqueId from .* got error",
             r"Connection closed by remote peer|socketProgress.*(Connection reset|closed)",
         ),
         source=_NCCL_DOCS + "troubleshooting.html",
@@ -113,7 +114,7 @@ CAUSES: Tuple[Cause, ...] = (
             unless=r"remote process exited or there was a network error|an illegal memory access was encountered",
         ),
         # NCCL also warns of what it does without
-        seen(GENERAL - 2, r"NCCL WARN (Call to |Cuda failure|Error: |Failed to|connect to .* failed|socket )"),
+        seen(GENERAL - 2, r"NCCL WARN (Call to |Cuda failure|Error: |Failed to|connect to .* failed|socket)"),
         seen(CRASH - 1, r"NCCL error|ncclSystemError|ncclInternalError|ncclUnhandledCudaError"),
         source=_NCCL_DOCS + "troubleshooting.html",
     ),
@@ -127,7 +128,14 @@ CAUSES: Tuple[Cause, ...] = (
             NAMED - 1,
             r"connectFullMesh failed.*127\.0\.|gloo.*connect.*(remote|local)=\[?127\.0\.",
             r"SO_ERROR: Connection refused, remote=\[127\.0\.",
+            mild=True,
+            waiting=True,
+        ),
+        # said on every host whose own name has no address, where it does no harm to a single one
+        seen(
+            NAMED - 1,
             r"Unable to resolve hostname to a \(local\) address|resolves to a loopback address: 127\.",
+            also=r"connectFullMesh failed|Dist(Store|Network)Error|SO_ERROR|client socket has (timed out|failed)",
             mild=True,
             waiting=True,
         ),

@@ -170,6 +170,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"Failed to connect to Ray cluster|Could not find any running Ray instance",
             r"Timed out while waiting for GCS|Unable to connect to GCS|ray\.exceptions\.RpcError: .*(GCS|UNAVAILABLE)",
             r"The node(\(s\))? .*failed to register|GCS (server )?is (down|not available|unreachable)",
+            r"The current node timed out during startup|no raylets have registered yet",
             r"Failed to register (worker|a worker) .* to (the )?[Rr]aylet|ray client server.*(refused|unreachable)",
         ),
         # a worker repeats it while it waits for the head

@@ -43,11 +43,14 @@ TERMINAL = re.compile(
     r"died unexpectedly|EngineGenerateError|See (stack trace (above )?(for (the )?)?|the )?root ?cause|"
     r"Engine background task failed|Background loop (has errored|is stopped)|Engine loop has died|"
     r"Ray workers have not started successfully|Task finished unexpectedly|"
-    r"LLMEngine (is already dead|has failed)|terminating server process"
+    r"LLMEngine (is already dead|has failed)|terminating server process|EngineCore hit an exception|"
+    r"Got fatal signal from worker processes"
 )
 TERMINAL_ANCHORS = (
     "EngineCore failed",
     "EngineCore encountered",
+    "EngineCore hit",
+    "Got fatal signal",
     "Engine core",
     "Engine process",
     "Engine background",
@@ -72,7 +75,7 @@ ENDED = re.compile(
     r"terminated with exception|"
     r"^Killed$|received signal|[Rr]eceived (SIGTERM|SIGINT)|Shutting down|Finished server process|KeyboardInterrupt|"
     r"Failed to initialize NVML|has been marked dead|out of memory: Killed process|"
-    r"NVRM: Xid|The actor died|ActorDiedError|Main process exited"
+    r"NVRM: Xid|The actor died|ActorDiedError|Main process exited|CANCELLED AT"
 )
 ENDED_ANCHORS = (
     *TERMINAL_ANCHORS,
@@ -96,10 +99,14 @@ ENDED_ANCHORS = (
     "The actor died",
     "ActorDiedError",
     "Main process exited",
+    "CANCELLED AT",
 )
 
 # Asked to end: what failed before it were single requests, what fails after it are its consequences.
-STOPPED = re.compile(r"received signal|[Rr]eceived (SIGTERM|SIGINT)|^INFO: +Shutting down$|KeyboardInterrupt")
+STOPPED = re.compile(
+    r"received signal|[Rr]eceived (SIGTERM|SIGINT)|SIGTERM received|Shutting down( FastAPI|$)|KeyboardInterrupt|"
+    r"CANCELLED AT|exited with code (130|143)"
+)
 
 # Said calmly after the end of a process.
 CLEAN_UP = re.compile(r"resource_tracker|destroy_process_group|leaked |[Ss]hut(ting)? ?down|warnings\.warn\(")

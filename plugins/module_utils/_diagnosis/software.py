@@ -50,6 +50,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"FlashInfer is required",
             r"FlashInfer .*not (installed|available|found)|flashinfer.*(JIT|jit).*([Ff]ailed|[Ee]rror)",
             r"(DeepEP|MoRI) kernels not found|Cutlass is required for",
+            r"Assertion error \(\S*jit\S*\): exit_code == 0",
         ),
         source="https://docs.flashinfer.ai/installation.html",
     ),
@@ -153,6 +154,8 @@ CAUSES: Tuple[Cause, ...] = (
             r"ImportError: (cannot import name|\S+: cannot open shared object)",
             r"OSError: \S+\.so\S*: cannot open shared object file",
             r"failed to be inspected",
+            # transformers 5 under a vLLM made for 4
+            r"Tokenizer\w* has no attribute",
             r"_C\w*' object has no attribute",
             r"PackageNotFoundError",
             r"partially initialized module '\w+' has no attribute|A module that was compiled using NumPy 1\.x",

@@ -14,7 +14,7 @@ from typing import Dict, List
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 # docker compose's service name, the time of `docker logs -t` and of containerd's files, journald's (in the language of
-# the host) and dmesg's heads, the JSON of Docker's files and of log services, the labels of kubectl and srun, NCCL's time
+# the host) and dmesg's heads, the JSON of Docker's files and of log services, labels of kubectl and srun, NCCL's time
 _COLLECTOR = (
     r"[\w.-]+ +\| +|"
     r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d) (?:[\w.-]+ [\w.@/-]+(?:\[\d+\])?: |std(?:out|err) [FP] )?|"
