@@ -136,9 +136,8 @@ def _last_moments(lines: Sequence[str], up: int) -> int:
     ended = min(_matching(lines, up, signs.ENDED, signs.ENDED_ANCHORS), default=None)
     if ended is None:
         return len(lines)
-    if signs.STOPPED.search(strip_collector(lines[ended])):
-        return ended
-    served = range(ended - _INTERLEAVED, up - 1, -1)
+    late = 0 if signs.STOPPED.search(strip_collector(lines[ended])) else _INTERLEAVED
+    served = range(ended - late, up - 1, -1)
     return next((number for number in served if signs.UP.search(lines[number])), up)
 
 
@@ -149,7 +148,7 @@ def _matching(lines: Sequence[str], begin: int, pattern: Pattern[str], words: Se
 def _causes(run: Sequence[str]) -> List[Hit]:
     log = read(run)
     hits = [hit for hit in matches(log) if not _overcome(hit, log)]
-    stopped = min((hit.number for hit in hits if hit.slug == "stopped_by_signal"), default=len(run))
+    stopped = min((hit.number for hit in hits if hit.slug == "stopped_by_signal"), default=None)
     ended = _ended(log, stopped) or any(CRASH <= hit.rank < STOP for hit in hits)
     if not ended:
         hits = [hit for hit in hits if not GENERAL - 5 <= hit.rank <= GENERAL]
@@ -177,13 +176,14 @@ def _overcome(hit: Hit, log: Log) -> bool:
     return next(progress, None) is not None
 
 
-def _ended(log: Log, stopped: int) -> bool:
-    """Whether the log says that the server is lost, or ends with an exception, before anybody stopped it."""
+def _ended(log: Log, stopped: Optional[int]) -> bool:
+    """Whether the log says that the server is lost, before anybody stopped it, or ends with an exception."""
     terminal = occurrences(log.serious, signs.TERMINAL_ANCHORS)
-    if any(entry.number < stopped and signs.TERMINAL.search(entry.words) for dummy, entry in terminal):
-        return True
+    lost = [entry.number for dummy, entry in terminal if signs.TERMINAL.search(entry.words)]
+    if lost or stopped is not None:
+        return bool(lost) and (stopped is None or min(lost) < stopped)
     calm = max((entry.number for entry in log.mild if not signs.CLEAN_UP.search(entry.words)), default=-1)
-    return any(calm < entry.number < stopped and signs.EXCEPTION.match(entry.words) for entry in log.serious)
+    return any(entry.number > calm and signs.EXCEPTION.match(entry.words) for entry in log.serious)
 
 
 def _unclassified(log: Log, before: int) -> Optional[Hit]:

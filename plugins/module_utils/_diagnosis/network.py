@@ -99,6 +99,7 @@ CAUSES: Tuple[Cause, ...] = (
             LIKELY,
             r"Watchdog caught collective operation timeout",
             r"Watchdog got stuck|NCCL.*[Tt]imed? ?out",
+            r"buffer\.cc:\d+\] Timed out waiting \d+ms for (recv|send) operation",
         ),
         source=_VLLM + "13535",
     ),

@@ -102,6 +102,7 @@ CAUSES: Tuple[Cause, ...] = (
         "CUDA was already in use when the workers were forked.",
         "Set VLLM_WORKER_MULTIPROC_METHOD: spawn in vllm_serve_env.",
         seen(NAMED, r"Cannot re-initialize CUDA in forked subprocess"),
+        seen(LIKELY, r"CUDA error: initialization error"),
         source=_VLLM + "14535",
     ),
     cause(
