@@ -30,6 +30,11 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Read the log with both of its streams in the order in which they were written
+  ansible.builtin.shell: docker logs llmserve-vllm 2>&1
+  register: vllm_log
+  changed_when: false
+
 - name: Say why the server died
   ansible.builtin.fail:
     msg: "{{ causes[0].explanation }} {{ causes[0].remedy }} ({{ causes[0].evidence }})"

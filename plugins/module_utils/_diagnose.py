@@ -110,7 +110,7 @@ def _ranked(text: str) -> List[Tuple[int, Dict[str, Any]]]:
 
 def _runs(lines: Sequence[str]) -> Iterator[Tuple[int, int]]:
     """Where the runs of a server begin and end, the last one first. A run that was up begins when it was."""
-    begun = sorted(containing(lines, (signs.BEGUN,)))
+    begun = sorted(containing(lines, signs.BEGUN))
     starts = [0, *begun[1:]]
     end = len(lines)
     for start in reversed(starts):
@@ -136,7 +136,8 @@ def _last_moments(lines: Sequence[str], up: int) -> int:
     ended = min(_matching(lines, up, signs.ENDED, signs.ENDED_ANCHORS), default=None)
     if ended is None:
         return len(lines)
-    served = range(ended - _INTERLEAVED, up - 1, -1)
+    late = 0 if signs.STOPPED.search(strip_collector(lines[ended])) else _INTERLEAVED
+    served = range(ended - late, up - 1, -1)
     return next((number for number in served if signs.UP.search(lines[number])), up)
 
 
@@ -147,11 +148,12 @@ def _matching(lines: Sequence[str], begin: int, pattern: Pattern[str], words: Se
 def _causes(run: Sequence[str]) -> List[Hit]:
     log = read(run)
     hits = [hit for hit in matches(log) if not _overcome(hit, log)]
-    ended = _ended(log) or any(hit.rank >= CRASH for hit in hits)
+    stopped = min((hit.number for hit in hits if hit.slug == "stopped_by_signal"), default=None)
+    ended = _ended(log, stopped) or any(CRASH <= hit.rank < STOP for hit in hits)
     if not ended:
         hits = [hit for hit in hits if not GENERAL - 5 <= hit.rank <= GENERAL]
-    if not any(hit.rank < UNKNOWN for hit in hits):
-        unknown = _unclassified(log, min((hit.number for hit in hits), default=len(run)), bool(hits))
+    elif not any(hit.rank < UNKNOWN for hit in hits):
+        unknown = _unclassified(log, min((hit.number for hit in hits), default=len(run)))
         hits += [unknown] if unknown else []
     best: Dict[str, Hit] = {}
     lines = set()
@@ -174,18 +176,18 @@ def _overcome(hit: Hit, log: Log) -> bool:
     return next(progress, None) is not None
 
 
-def _ended(log: Log) -> bool:
-    """Whether the log says that the server is lost, or stops with an exception."""
-    if any(signs.TERMINAL.search(entry.words) for dummy, entry in occurrences(log.serious, signs.TERMINAL_ANCHORS)):
-        return True
+def _ended(log: Log, stopped: Optional[int]) -> bool:
+    """Whether the log says that the server is lost, before anybody stopped it, or ends with an exception."""
+    terminal = occurrences(log.serious, signs.TERMINAL_ANCHORS)
+    lost = [entry.number for dummy, entry in terminal if signs.TERMINAL.search(entry.words)]
+    if lost or stopped is not None:
+        return bool(lost) and (stopped is None or min(lost) < stopped)
     calm = max((entry.number for entry in log.mild if not signs.CLEAN_UP.search(entry.words)), default=-1)
     return any(entry.number > calm and signs.EXCEPTION.match(entry.words) for entry in log.serious)
 
 
-def _unclassified(log: Log, before: int, crashed: bool) -> Optional[Hit]:
+def _unclassified(log: Log, before: int) -> Optional[Hit]:
     """The first exception of a log that says that the engine is lost, unless it only follows a crash."""
-    if not (crashed or _ended(log)):
-        return None
     exceptions = [
         entry
         for entry in log.serious

@@ -24,10 +24,18 @@ CAUSES: Tuple[Cause, ...] = (
         "(`systemctl enable --now nvidia-fabricmanager`).",
         seen(
             NAMED,
+            # torch tells it as a warning, and then as a host without GPUs
             r"Error 802: system not yet initialized|CUDA error: system not yet initialized|cudaErrorSystemNotReady",
             r"cuda(GetDeviceCount|Init)\b.*(returned|error|failed).*\b802\b",
+            r"(CUDA_ERROR_SYSTEM_NOT_READY|cuda runtime error \(802\)|Error \(.*\)) ?: system not yet initialized",
+            mild=True,
+            waiting=True,
+        ),
+        seen(
+            NAMED,
             r"[Ff]abric ?[Mm]anager.*(version mismatch|different version|failed to|not running|Failed with)",
-            r"nvidia-fabricmanager\.service: (Failed|Main process exited)",
+            r"nvidia-fabricmanager\.service: (Failed|(Main|Control) process exited)",
+            r"NVSwitch driver failed with error:.*NV_WARN_NOTHING_TO_DO",
             r"fabric manager NVIDIA GPU driver interface version .* don't match",
             r"[Ff]ailed to start .*(NVIDIA fabric manager|nvidia-fabricmanager)",
         ),
@@ -39,9 +47,15 @@ CAUSES: Tuple[Cause, ...] = (
         "Upgrade the driver (CUDA 13 images need R580 or newer), or pin a llmserve_image with an older CUDA version.",
         seen(
             NAMED,
+            # torch tells the first as a warning, too
             r"NVIDIA driver on your system is too old",
-            r"CUDA driver version is insufficient for CUDA runtime version",
             r"Error 80[34]\b",
+            mild=True,
+            waiting=True,
+        ),
+        seen(
+            NAMED,
+            r"CUDA driver version is insufficient for CUDA runtime version",
             r"forward compatibility was attempted on non supported HW",
             r"unsupported display driver / cuda driver combination",
             r"PTX was compiled with an unsupported toolchain",
@@ -155,6 +169,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"INTERNAL ASSERT FAILED at .*CUDAContext\.cpp",
             r"(device_id|visible device ordinal) \d+ is out of range",
             r"^No devices were found|CUDA_ERROR_NO_DEVICE|cudaErrorNoDevice",
+            r"CUDA-capable device(\(s\)|s)? (is/)?are busy or unavailable|CUDA unknown error - this may be due to",
         ),
         source=_VLLM + "6056",
     ),
@@ -182,6 +197,8 @@ CAUSES: Tuple[Cause, ...] = (
         seen(
             NAMED - 1,
             r"no kernel image is available for execution on the device",
+            r"device kernel image is invalid|CUDA_ERROR_(NO_BINARY_FOR_GPU|INVALID_IMAGE)",
+            r"No compiled \w+ for (a compute capability less than )?CUDA device capability",
             r"with CUDA capability sm_\d+ is not compatible with the current PyTorch installation",
         ),
         source=_VLLM + "5547",
@@ -193,7 +210,7 @@ CAUSES: Tuple[Cause, ...] = (
         "knows the GPU.",
         seen(
             NAMED - 1,
-            r"ptxas fatal.*sm_\d+",
+            r"ptxas fatal.*sm_\d+|ptxas .*PTX \.version .* does not support \.target sm_",
             r"Value 'sm_\w+' is not defined for option 'gpu-name'",
             r"PTXAS error: Internal Triton PTX codegen error",
         ),
@@ -231,6 +248,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"Requires compute capability of \d|does not support compute capability",
             r"[Nn]ot supported on (this|your) GPU( architecture)?|unsupported GPU architecture",
             r"requires? (a )?(GPU with )?(compute|device) capability (of at least )?[>\d]",
+            r"requires? GPUs? with sm_?\d+",
         ),
         source="https://docs.vllm.ai/en/latest/getting_started/installation/gpu/",
     ),

@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.model import LIKELY, NAMED, Cause, cause, seen
+from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.model import (
+    GENERAL,
+    LIKELY,
+    NAMED,
+    Cause,
+    cause,
+    seen,
+)
 
 _VLLM = "https://github.com/vllm-project/vllm/issues/"
 
@@ -165,6 +172,18 @@ CAUSES: Tuple[Cause, ...] = (
         "Fetch with `curl -f`, and from a tag instead of a branch; the roles need no script of vLLM's.",
         seen(NAMED, r"line 1: 404:: command not found|line \d+: syntax error near unexpected token `<'"),
         source="https://github.com/vllm-project/vllm/tree/main/examples",
+    ),
+    cause(
+        "name_not_resolved",
+        "A host name has no address here: that of another node, or any, because the name service does not answer.",
+        "Check /etc/resolv.conf and /etc/hosts in the container, and use addresses instead of names for the nodes.",
+        seen(
+            GENERAL,
+            r"gaierror: \[Errno -[2-5]\]|Temporary failure in name resolution|Name or service not known",
+            r"hostname (\S+ )?(cannot|could not) be (retrieved|resolved)",
+            waiting=True,
+        ),
+        source="https://docs.docker.com/engine/network/#dns-services",
     ),
     cause(
         "clock_wrong",

@@ -20,8 +20,8 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.model imp
 )
 
 _HUB = "https://huggingface.co/docs/"
-_GATED = r"(access|to) a? ?gated repo|Access to model .* is restricted|GatedRepoError"
-_UNAUTHORIZED = r"401 Client Error|[Pp]lease log in|must have access to it and be authenticated"
+_GATED = r"(access|to) a? ?gated repo|Access to model .* is restricted|model \S+ is gated|GatedRepoError"
+_UNAUTHORIZED = r"401 Client Error|[Pp]lease log in|must (have access to it and )?be authenticated"
 _FORBIDDEN = r"403 Client Error|not in the authorized list|awaiting a review|fine-grained token"
 _OF_THE_HUB = r"hugging|hf_hub|hf\.co|HF_ENDPOINT|snapshot_download"
 
@@ -32,6 +32,7 @@ CAUSES: Tuple[Cause, ...] = (
         "Set llmserve_hf_token to a valid token of an account that has accepted the model's licence.",
         seen(NAMED, _GATED, also=_UNAUTHORIZED, unless=_FORBIDDEN),
         seen(LIKELY, r"You are trying to access a gated repo|GatedRepoError", unless=_FORBIDDEN),
+        seen(GENERAL, r"401 Client Error: Unauthorized for url: https://huggingface\.co/\S+/resolve/"),
         source=_HUB + "hub/models-gated",
     ),
     cause(
@@ -168,6 +169,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"Repo id must (be in the form|use alphanumeric)",
             r"does not appear to have a file named config\.json",
             r"is not a valid git identifier",
+            r"Can't load the configuration of '(?!/)",
         ),
         source=_HUB + "hub/repositories",
     ),
@@ -181,6 +183,31 @@ CAUSES: Tuple[Cause, ...] = (
             r"huggingface-cli: (command )?not found",
         ),
         source=_HUB + "huggingface_hub/guides/cli",
+    ),
+    cause(
+        "registry_unreachable",
+        "The container registry cannot be reached from this host.",
+        "Check name resolution, proxy and firewall of the Docker daemon (`systemctl show docker -p Environment`), or "
+        "bring the image with the role bundle.",
+        seen(
+            LIKELY,
+            r"(Get|Head|Post) \"https://\S+\": (dial tcp|net/http|context deadline|EOF|read tcp|proxyconnect)",
+            r"lookup \S+ on \S+: (no such host|server misbehaving|read udp)",
+            waiting=True,
+        ),
+        source="https://docs.docker.com/engine/daemon/proxy/",
+    ),
+    cause(
+        "registry_login",
+        "The container registry wants a login, or the account of this host may not read the image.",
+        "`docker login` to the registry with an account that may read llmserve_image, or take the image from another "
+        "registry.",
+        seen(
+            NAMED,
+            r"unauthorized: (authentication required|incorrect username|access to the requested)",
+            r"denied: requested access to the resource is denied|no basic auth credentials",
+        ),
+        source="https://docs.docker.com/reference/cli/docker/login/",
     ),
     cause(
         "registry_rate_limited",

@@ -34,6 +34,8 @@ def _of_xid(xid: Xid) -> Cause:
         "A GPU reported Xid {0}: {1}.".format(xid.code, xid.meaning),
         xid.remedy,
         seen(rank, r"NVRM: Xid \(.*?\): {0},".format(xid.code), mild=True),
+        # said in the echoes
+        seen(rank, r"caused by previous Xid {0}\b".format(xid.code), mild=True),
         source=_XID,
     )
 
@@ -52,6 +54,18 @@ CAUSES: Tuple[Cause, ...] = (
             r"GPU is lost\.? *Reboot the system|NVML_ERROR_GPU_IS_LOST|NVMLError_GpuIsLost",
             r"Unable to determine the device handle for (GPU|gpu)",
             r"rm_init_adapter failed|RmInitAdapter failed",
+            mild=True,
+        ),
+        source=_XID,
+    ),
+    cause(
+        "gpu_firmware_hang",
+        "The firmware of a GPU (GSP) no longer answers the driver.",
+        "Restart the host; upgrade the driver (its GSP firmware comes with it), and replace the GPU if it comes back.",
+        seen(
+            NAMED + 1,
+            r"NVRM: .*(rpcSendMessage|rpcRecvPoll|GspRmFree|GspRmControl|GspRmAlloc) failed",
+            r"NV_ERR_GPU_IN_FULLCHIP_RESET|waiting for RPC response from GPU\d* GSP",
             mild=True,
         ),
         source=_XID,
@@ -123,6 +137,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"blk_update_request: (critical|I/O)|Buffer I/O error on dev|nvme\d+: .*(controller is down|I/O error)",
             r"Remounting filesystem read-only|nfs: server .* not responding, (still trying|timed out)",
             r"\[Errno (5|116)\] (Input/output error|Stale file handle)|OSError: .*Stale (NFS )?file handle",
+            r"\[Errno 107\] Transport endpoint is not connected",
             mild=True,
         ),
     ),

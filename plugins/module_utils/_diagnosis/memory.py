@@ -25,7 +25,7 @@ _CONSERVE = "https://docs.vllm.ai/en/latest/configuration/conserving_memory/"
 _OUT_OF_MEMORY = (
     r"(torch\.|torch\.cuda\.)OutOfMemoryError",
     r"CUDA out of memory",
-    r"CUDA error: out of memory",
+    r"CUDA [Ee]rror: out of memory",
     r"CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation",
     r"Cuda failure (2 )?'out of memory'|HIP out of memory|HIP failure: 'out of memory'",
 )
@@ -113,6 +113,8 @@ CAUSES: Tuple[Cause, ...] = (
         "max_model_len or max_num_seqs in llmserve_engine_args, and make sure with nvidia-smi that nothing else uses "
         "the GPU.",
         seen(LIKELY, *_OUT_OF_MEMORY),
+        # how the libraries say that nothing was left for their workspace
+        seen(LIKELY + 1, r"CUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED)|CUDNN_STATUS_ALLOC_FAILED"),
         source=_CONSERVE,
     ),
     cause(
@@ -150,9 +152,9 @@ CAUSES: Tuple[Cause, ...] = (
             LIKELY,
             r"^MemoryError|: MemoryError\b|\bMemoryError:",
             r"DefaultCPUAllocator: can't allocate memory|DefaultCPUAllocator: not enough memory",
-            r"\[Errno 12\] Cannot allocate memory|std::bad_alloc",
+            r"\[Errno 12\] Cannot allocate memory|std::bad_alloc|unable to mmap \d+ bytes",
             r"Available memory on node .* on startup is less than desired CPU memory utilization",
-            r"Out of memory: Killed process|oom-kill:|oom_reaper",
+            r"Out of memory: Killed process|oom-kill:|oom_reaper|invoked oom-killer",
             r"Failed with result 'oom-kill'|OOMKilled[=:] ?true|[Dd]etected \d+ oom[_-]kill event",
         ),
         exact="The killed process held {resident_gib:.1f} GiB: free host memory, or lower cpu_offload_gb in "
@@ -169,7 +171,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"cudaHostAlloc.*fail|cudaHostRegister.*fail|Failed to CUDA host alloc",
             r"CUDA error: (resource already mapped|OS call failed)",
             r"requires uva \(pin memory\) support|UVA is not available|CPU offload(ing)? requires UVA",
-            r"[Cc]annot pin .*memory|pin_memory.* failed",
+            r"[Cc]annot pin .*memory|pin_memory.* failed|CPU tensor must be pinned",
         ),
         seen(LIKELY - 1, *_OUT_OF_MEMORY, near=r"in (pin_memory|_pin_memory)\b|\.pin_memory\(\)"),
         source=_ISSUES + "56410",
@@ -197,9 +199,11 @@ CAUSES: Tuple[Cause, ...] = (
             r"insufficient shared memory",
             r"Error(:| while) .*shared memory (segment|file) .*/dev/shm",
             r"No space left on device.*/dev/shm|/dev/shm.*No space left on device",
-            r"Unexpected bus error|Fatal Python error: Bus error",
+            r"Unexpected bus error|Fatal Python error: Bus error|Bus error +\(core dumped\)",
             r"exceeds /dev/shm size",
         ),
+        # SIGBUS is how a full /dev/shm kills
+        seen(CRASH - 1, r"exit ?code:? (-7|135)\b|exited with code 135\b"),
         exact="Run the container with ipc_mode: host, or a shm_size well above {shm_needed_mib:.0f} MiB (it has "
         "{shm_free_mib:.0f}).",
         source=_ISSUES + "322",
@@ -228,7 +232,7 @@ CAUSES: Tuple[Cause, ...] = (
         "Look at `dmesg -T` for an out-of-memory kill; free host memory or raise the container's limit.",
         seen(
             CRASH + 5,
-            r"exit ?code:? (-9|137)\b",
+            r"exit ?code:? (-9|137)\b|exited with code 137\b|is killed by signal: Killed",
             r"Failed core proc\(s\): \{.*: (-9|137)\b",
             r"^Killed$|^\S*: line \d+: +\d+ Killed ",
             r"(?<!by )\bSIGKILL\b",
@@ -245,6 +249,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"received signal[= ]+(SIG)?(TERM|INT|15|2)\b",
             r"[Rr]eceived (SIGTERM|SIGINT)",
             r"KeyboardInterrupt",
+            r"\*\*\* SIGTERM received at|exited with code (130|143)\b|CANCELLED AT [^ ]+( \*+)?$",
             r"^INFO: +Shutting down$",
             mild=True,
         ),

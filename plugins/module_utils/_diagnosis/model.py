@@ -33,7 +33,7 @@ class Signature(NamedTuple):
     near: Optional[Pattern[str]] = None
     mild: bool = False  # counts even when it is said as INFO or WARNING
     waiting: bool = False  # may still succeed: counts only when nothing after it shows that the start went on
-    times: int = 1  # how often it has to be said
+    times: int = 1  # how often it has to be said, with hardly anything in between
 
 
 class Cause(NamedTuple):

@@ -62,6 +62,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"This modeling file requires the following packages that were not found in your environment",
         ),
         seen(LIKELY, r"(cannot import name|has no attribute) .*transformers_modules|^\S*Error: .*transformers_modules"),
+        seen(GENERAL, r"^(Attribute|Import|Name|Type)Error: ", near=r"/transformers_modules/"),
     ),
     cause(
         "transformers_too_old",
@@ -118,7 +119,8 @@ CAUSES: Tuple[Cause, ...] = (
             r"tokenizer\.(json|model).*(not found|does not exist)|tekken\.json.*(not found|does not exist)",
             r"No such file or directory: '\S*(tokenizer\.(json|model)|tokenizer_config\.json|(tekken|vocab)\.json)'",
             r"data did not match any variant of untagged enum",
-            r"is not the path to a directory containing a file named vocab",
+            r"is not the path to a directory containing a file named vocab|^TypeError: not a string$",
+            r"Converting from \S+( and \S+)* failed",
         ),
     ),
     cause(
@@ -141,6 +143,7 @@ CAUSES: Tuple[Cause, ...] = (
             NAMED,
             r"It looks like the config file at '.*' is not a valid JSON file",
             r"(config|configuration)\.json.*(JSONDecodeError|not valid JSON|Expecting value)",
+            r"Value error, (Expecting (value|property name|',' delimiter)|Extra data): line \d+ column",
             r"No such file or directory: .*(generation_config|model\.safetensors\.index)\.json",
         ),
     ),
@@ -202,6 +205,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"Attempted to load weight \(.*\) into parameter",
             r"param_data\.shape == loaded_weight\.shape",
             r"size mismatch for .* copying a param|Error\(s\) in loading state_dict",
+            r"start \(\d+\) \+ length \(\d+\) exceeds dimension size",
             r"The size of tensor a \(\d+\) must match the size of tensor b",
         ),
         # without a message: the assertion of a weight loader

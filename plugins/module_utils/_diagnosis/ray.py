@@ -152,6 +152,7 @@ CAUSES: Tuple[Cause, ...] = (
         seen(
             LIKELY + 7,
             r"has been marked dead because the detector has missed too many heartbeats",
+            r"has mistakenly been marked as dead by the GCS",
             r"ray\.exceptions\.NodeDiedError|Task failed due to the node dying",
             r"The actor is dead because its node has died|LocalRayletDiedError",
             r"[Hh]ealth check failed due to missing too many heartbeats",
@@ -171,6 +172,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"Failed to connect to Ray cluster|Could not find any running Ray instance",
             r"Timed out while waiting for GCS|Unable to connect to GCS|ray\.exceptions\.RpcError: .*(GCS|UNAVAILABLE)",
             r"The node(\(s\))? .*failed to register|GCS (server )?is (down|not available|unreachable)",
+            r"The current node timed out during startup|no raylets have registered yet",
             r"Failed to register (worker|a worker) .* to (the )?[Rr]aylet|ray client server.*(refused|unreachable)",
         ),
         # a worker repeats it while it waits for the head

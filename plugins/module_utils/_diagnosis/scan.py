@@ -28,9 +28,13 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._diagnosis.text impo
 _ECHO = re.compile(
     r"non-default args:|Initializing an? (V\d )?LLM engine|with config: model=|stats\.vllm\.ai|^args: Namespace|"
     r"[Rr]etrying (\d+ of|in)\b|thrown while requesting (HEAD|GET)|Exception ignored in|^engine_args: |"
+    # NCCL goes on without its port for questions, without the speed of a card, and without the driver's library
+    r"ras/\S+ NCCL WARN|NCCL WARN (Call to ibv_query|Failed to find CUDA library)|"
     r"^\s*File \"|^\s+(raise|return|await|assert|with|if|self\.|\w+ = )\b|^\s*\^+\s*$"
 )
 _BEFORE, _AFTER = 60, 12
+# What is to be said several times counts from anew after so many other lines.
+_PAUSE = 20
 # Characters of different lines said as errors that are looked at, at each end of a log.
 _HALF = 4 * 1000 * 1000
 
@@ -113,7 +117,8 @@ def _merged(known: Optional[Hit], found: Hit) -> Hit:
     if known is None:
         return found
     first = min(known, found, key=lambda hit: hit.number)
-    return first._replace(last=max(known.last, found.last), times=known.times + 1)
+    times = known.times + 1 if abs(found.number - known.last) <= _PAUSE else 1
+    return first._replace(last=max(known.last, found.last), times=times)
 
 
 def _candidates(

@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from typing import Tuple
 
-# What a server says when it begins, and when it listens.
-BEGUN = "vLLM API server version"
+# What a server says when it begins (since 0.16 only its banner), and when it listens.
+BEGUN = ("vLLM API server version", "▀▄▀ █  version ")
 STARTED = ("Application startup complete.", "Uvicorn running on")
 
 # What only a server does that is up.
-UP = re.compile(r"Avg prompt throughput|\"POST /\S* HTTP/\d[.\d]*\" 200")
+UP = re.compile(r"Avg prompt throughput|\"(POST|GET) /\S* HTTP/\d[.\d]*\" 200")
 UP_ANCHORS = ("Avg prompt throughput", '" 200')
 
 # Signs that the start went on.
@@ -42,11 +42,15 @@ TERMINAL = re.compile(
     r"WorkerProc (initialization )?failed|EngineCore encountered a(n issue| fatal error)|Engine\w*DeadError|"
     r"died unexpectedly|EngineGenerateError|See (stack trace (above )?(for (the )?)?|the )?root ?cause|"
     r"Engine background task failed|Background loop (has errored|is stopped)|Engine loop has died|"
-    r"Ray workers have not started successfully|Task finished unexpectedly"
+    r"Ray workers have not started successfully|Task finished unexpectedly|"
+    r"LLMEngine (is already dead|has failed)|terminating server process|EngineCore hit an exception|"
+    r"Got fatal signal from worker processes"
 )
 TERMINAL_ANCHORS = (
     "EngineCore failed",
     "EngineCore encountered",
+    "EngineCore hit",
+    "Got fatal signal",
     "Engine core",
     "Engine process",
     "Engine background",
@@ -60,15 +64,18 @@ TERMINAL_ANCHORS = (
     "Background loop",
     "Ray workers have not started",
     "Task finished unexpectedly",
+    "LLMEngine ",
+    "terminating server process",
 )
 
 # A server that has listened is only in trouble when one of these follows; other errors are those of requests.
 ENDED = re.compile(
     TERMINAL.pattern.replace("EngineGenerateError|", "")
-    + r"|\[Errno 98\]|Fatal Python error|exit ?code:? (-|137)|core dumped|Watchdog caught|terminated with exception|"
+    + r"|\[Errno 98\]|Fatal Python error|exit ?code:? (-|13\d)|exited with code [1-9]|core dumped|Watchdog caught|"
+    r"terminated with exception|"
     r"^Killed$|received signal|[Rr]eceived (SIGTERM|SIGINT)|Shutting down|Finished server process|KeyboardInterrupt|"
     r"Failed to initialize NVML|has been marked dead|out of memory: Killed process|"
-    r"NVRM: Xid|The actor died|ActorDiedError|Main process exited"
+    r"NVRM: Xid|The actor died|ActorDiedError|Main process exited|CANCELLED AT"
 )
 ENDED_ANCHORS = (
     *TERMINAL_ANCHORS,
@@ -76,6 +83,7 @@ ENDED_ANCHORS = (
     "Fatal Python error",
     "exit code",
     "exitcode",
+    "exited with code",
     "core dumped",
     "Watchdog caught",
     "terminated with exception",
@@ -91,13 +99,20 @@ ENDED_ANCHORS = (
     "The actor died",
     "ActorDiedError",
     "Main process exited",
+    "CANCELLED AT",
+)
+
+# Asked to end: what failed before it were single requests, what fails after it are its consequences.
+STOPPED = re.compile(
+    r"received signal|[Rr]eceived (SIGTERM|SIGINT)|SIGTERM received|Shutting down( FastAPI|$)|KeyboardInterrupt|"
+    r"CANCELLED AT|exited with code (130|143)"
 )
 
 # Said calmly after the end of a process.
 CLEAN_UP = re.compile(r"resource_tracker|destroy_process_group|leaked |[Ss]hut(ting)? ?down|warnings\.warn\(")
 
-_EXCEPTIONS = r"Error|Exception|Interrupt|Exit|Failure|Fault|Timeout|StatusCode"
-EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:" + _EXCEPTIONS + r")(?:: |$)")
+_EXCEPTIONS = r"Error|gaierror|Exception|Interrupt|Exit|Failure|Fault|Timeout|StatusCode"
+EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*(?:[A-Za-z_]\w*)?(?:" + _EXCEPTIONS + r")(?:: |:?$)")
 # What follows another failure: a waiter that was told off, a peer that has gone.
 SECOND_HAND: Tuple[str, ...] = (
     "asyncio.exceptions.CancelledError",

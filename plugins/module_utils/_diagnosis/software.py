@@ -50,6 +50,7 @@ CAUSES: Tuple[Cause, ...] = (
             r"FlashInfer is required",
             r"FlashInfer .*not (installed|available|found)|flashinfer.*(JIT|jit).*([Ff]ailed|[Ee]rror)",
             r"(DeepEP|MoRI) kernels not found|Cutlass is required for",
+            r"Assertion error \(\S*jit\S*\): exit_code == 0",
         ),
         source="https://docs.flashinfer.ai/installation.html",
     ),
@@ -66,6 +67,21 @@ CAUSES: Tuple[Cause, ...] = (
             r"Inductor cache lookup failed",
         ),
         source="https://docs.vllm.ai/en/latest/design/debug_vllm_compile/",
+    ),
+    cause(
+        "kernel_failed",
+        "A GPU kernel does not work for this combination of GPU, model, data types and sizes.",
+        "Choose another attention_backend, moe_backend or linear_backend in llmserve_engine_args, or another "
+        "llmserve_image; the evidence names the library.",
+        seen(
+            LIKELY + 2,
+            r"Failed to find a kernel that can implement",
+            r"Check failed: .*cudaSuccess.*(failed with error|error: )",
+            r"\[(FP4|FP8) [Gg]emm Runner\] Failed|Failed to (initialize|run) (cutlass|the cutlass|CUTLASS)",
+            r"Assertion error \(\S*jit_kernels/|cutlass (\w+ )*error:? Error Internal|cutlass cannot (run|implement)",
+            r"No valid (cutlass|GEMM|tactic)\w* .*(found|available)|FlashAttention forward .* (failed|not support)",
+        ),
+        source=_VLLM + "24377",
     ),
     cause(
         "compile_cache_corrupt",
@@ -86,6 +102,7 @@ CAUSES: Tuple[Cause, ...] = (
         "CUDA was already in use when the workers were forked.",
         "Set VLLM_WORKER_MULTIPROC_METHOD: spawn in vllm_serve_env.",
         seen(NAMED, r"Cannot re-initialize CUDA in forked subprocess"),
+        seen(LIKELY, r"CUDA error: initialization error"),
         source=_VLLM + "14535",
     ),
     cause(
@@ -138,6 +155,8 @@ CAUSES: Tuple[Cause, ...] = (
             r"ImportError: (cannot import name|\S+: cannot open shared object)",
             r"OSError: \S+\.so\S*: cannot open shared object file",
             r"failed to be inspected",
+            # transformers 5 under a vLLM made for 4
+            r"Tokenizer\w* has no attribute",
             r"_C\w*' object has no attribute",
             r"PackageNotFoundError",
             r"partially initialized module '\w+' has no attribute|A module that was compiled using NumPy 1\.x",
@@ -192,8 +211,8 @@ CAUSES: Tuple[Cause, ...] = (
         seen(
             CRASH,
             r"Fatal Python error: (Segmentation fault|Aborted|Floating)",
-            r"Segfault encountered|\*\*\* SIG\w+ received|(?<!to )\bSIGSEGV\b|SIGABRT|SIGFPE",
-            r"exit ?code:? -(6|7|8|11)\b",
+            r"Segfault encountered|\*\*\* SIG(?!TERM|INT)\w+ received|(?<!to )\bSIGSEGV\b|SIGABRT|SIGFPE",
+            r"exit ?code:? (-(6|7|8|11)|13[24569])\b|exited with code 13[24569]\b",
             r"\(core dumped\)|^Segmentation fault",
             r"(vllm|VLLM|python\S*|ray)\S*\[\d+\]: segfault at |traps: \S*(python|VLLM)\S*\[\d+\]",
         ),

@@ -13,11 +13,14 @@ from typing import Dict, List
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
-# docker compose's service name, the time of `docker logs -t`, journald's and dmesg's heads
+# docker compose's service name, the time of `docker logs -t` and of containerd's files, journald's (in the language of
+# the host) and dmesg's heads, the JSON of Docker's files and of log services, labels of kubectl and srun, NCCL's time
 _COLLECTOR = (
-    r"[\w.-]+ +\| +|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d) (?:[\w.-]+ [\w.@/-]+(?:\[\d+\])?: )?|"
-    r"[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d [\w.-]+ [\w.@/-]+(?:\[\d+\])?: |"
-    r"\[ *\d+\.\d+\] |\[[A-Z][a-z]{2} [A-Z][a-z]{2} [^\]]*\] "
+    r"[\w.-]+ +\| +|"
+    r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d) (?:[\w.-]+ [\w.@/-]+(?:\[\d+\])?: |std(?:out|err) [FP] )?|"
+    r"(?:[^\W\d_]{2,5}\.?|\d{1,2}月) +\d+ \d\d:\d\d:\d\d [\w.-]+ [\w.@/-]+(?:\[\d+\])?: |"
+    r"\[ *\d+\.\d+\] |\[[A-Z][a-z]{2} [A-Z][a-z]{2} [^\]]*\] |"
+    r"\s*\{?\"(?:log|message|MESSAGE|textPayload)\": ?\"|\[pod/[\w./-]+\] |\d{1,4}: |\[[\d-]{10} [\d:]{8}\] "
 )
 # (EngineCore pid=15261), (RayWorkerWrapper pid=270291, ip=10.1.1.1), (autoscaler +20s), [rank0]:
 _PROCESS = r"\([A-Za-z][\w:.\[\]-]*(?: [^()]*|, [^()]*)?\) ?|\[rank\d+\]: ?"
@@ -28,10 +31,10 @@ _LOGGER = re.compile(
 )
 # What is said below ERROR, by vLLM, uvicorn, Ray (in Python and in C++), NCCL, torch and Python's warnings.
 _MILD = re.compile(
-    r"^(?:INFO|WARNING|DEBUG)(?::| \d\d-\d\d )|"
-    r"^[\d-]{10} [\d:,.]+\t?\s*-?\s*(?:INFO|WARNING|DEBUG)\b|"
+    r"^(?:INFO|WARNING|DEBUG)(?::| \d\d-\d\d | \S+\.py:\d+)|^\[(?:INFO|WARNING|DEBUG)\]|"
+    r"^[\d-]{10} [\d:,.]+\s*(?:\d+\s+)?(?:- [\w.]+ )?-?\s*\[?(?:INFO|WARNING|DEBUG)\b|"
     r"^\[[\d-]{10} [\d:,.]+ [IWD] |"
-    r"^\[[IWV]\d*[\d:. ]|"
+    r"^\[[IWV]\d*[\d:. ]|^[IWV]\d{4} \d\d:\d\d:|"
     r"^\S*:\d+:\d+ \[\d+\] NCCL INFO |^NCCL INFO |"
     r"^\S*:\d+: \w*Warning: |^\w*Warning: "
 )

@@ -152,6 +152,11 @@ def test_anchors_of_literals(text: str) -> None:
         "(RayWorkerWrapper pid=9, ip=10.0.0.2) gpu-01:771:1215 [0] NCCL INFO x",
         "[rank0]:[W1121 01:40:00.123456789 ProcessGroupNCCL.cpp:1496] x",
         "/opt/venv/lib/python3.12/site-packages/torch/cuda/__init__.py:61: FutureWarning: x",
+        "(Worker_TP0 pid=7) [2026-11-21 01:40:00] INFO file_baton.py:48: x",
+        "(APIServer pid=1) [INFO] model_hosting_container_standards - x",
+        "2026-11-21 01:40:00.000064:  216  [INFO]: x",
+        "2026-11-21 01:40:00,042 - modelscope - INFO - x",
+        "[rank0]:W1121 01:40:00.083000 911603 torch/_inductor/utils.py:1137] x",
     ],
 )
 def test_what_is_said_calmly(line: str) -> None:
@@ -161,8 +166,28 @@ def test_what_is_said_calmly(line: str) -> None:
         ("WARNING", "ERROR"),
         (" W ", " E "),
         ("[W1", "[E1"),
+        (":W1", ":E1"),
         ("FutureWarning", "OSError"),
     ):
         if calm in line:
             assert not is_mild(strip_collector(line.replace(calm, loud)))
             break
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "vllm-1  | ",
+        "2026-11-21T01:40:12.123456789Z stderr F ",
+        "Nov 21 01:40:12 gpu-01 env[2827]: ",
+        "авг 18 14:14:46 gpu-01 python3[28147]: ",
+        "11月 15 14:15:47 gpu-01 python3[28147]: ",
+        '{"log":"',
+        '    "textPayload": "',
+        "[pod/vllm-0/vllm] ",
+        "12: ",
+        "[2026-11-21 01:40:12] ",
+    ],
+)
+def test_what_collected_a_line_is_not_its_words(head: str) -> None:
+    assert strip_collector(head + "(EngineCore pid=7) FooError: x") == "FooError: x"
