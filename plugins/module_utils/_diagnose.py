@@ -155,6 +155,7 @@ def _causes(run: Sequence[str]) -> List[Hit]:
     elif not any(hit.rank < UNKNOWN for hit in hits):
         unknown = _unclassified(log, min((hit.number for hit in hits), default=len(run)))
         hits += [unknown] if unknown else []
+    hits = hits or _silent(log)
     best: Dict[str, Hit] = {}
     lines = set()
     for hit in sorted(hits, key=lambda hit: hit[:2]):
@@ -199,10 +200,16 @@ def _unclassified(log: Log, before: int) -> Optional[Hit]:
     return None
 
 
+def _silent(log: Log) -> List[Hit]:
+    """That a process was lost of which nothing else in the log tells."""
+    lost = (entry.number for entry in log.serious if signs.SILENT.search(entry.words))
+    return [Hit(CRASH + 7, number, "engine_killed", "silent", number, 1, _NO_SIGNATURE) for number in lost][:1]
+
+
 def _entry(hit: Hit, run: Sequence[str], begin: int) -> Dict[str, Any]:
     line = run[hit.number]
     cause = named(hit.slug, hit.detail)
-    numbers = figures("\n".join(run[hit.number : hit.number + _FIGURE_LINES]))
+    numbers = figures("\n".join(strip_prefix(line) for line in run[hit.number : hit.number + _FIGURE_LINES]))
     return dict(
         finding(hit.slug, line[:_EVIDENCE_CHARACTERS], hit.detail),
         remedy=_exact(cause.exact, numbers) or cause.remedy,

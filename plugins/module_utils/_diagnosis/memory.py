@@ -224,6 +224,13 @@ CAUSES: Tuple[Cause, ...] = (
             r"(Worker|Engine core) proc(ess)? \S+ died unexpectedly(, shutting down|\.)",
             r"RayWorkerProc rank=\S+ died unexpectedly",
         ),
+        # systemd and Ctrl-C stop the engine core at the same time as the server, which is surprised
+        seen(
+            CRASH + 6,
+            r"MPClient: engine core exited unexpectedly",
+            mild=True,
+            unless=r"received signal|[Rr]eceived (SIGTERM|SIGINT)|KeyboardInterrupt",
+        ),
         source=_ISSUES + "1160",
     ),
     cause(

@@ -68,6 +68,9 @@ TERMINAL_ANCHORS = (
     "terminating server process",
 )
 
+# The server misses a process, and says neither how it ended nor why. Mostly the reason stands above.
+SILENT = re.compile(r"Failed core proc\(s\): \{\}")
+
 # A server that has listened is only in trouble when one of these follows; other errors are those of requests.
 ENDED = re.compile(
     TERMINAL.pattern.replace("EngineGenerateError|", "")

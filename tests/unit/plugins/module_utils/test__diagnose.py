@@ -169,8 +169,17 @@ def test_where_and_figures() -> None:
             "held 500.0 GiB",
         ),
         (
-            "RuntimeError: Version mismatch: The cluster was started with:\n    Ray: 2.56.1\n    Python: 3.12.10\n"
-            "This process on node 10.0.0.2 was started with:\n    Ray: 2.55.0\n    Python: 3.12.3",
+            "".join(
+                f"(EngineCore pid=27670) ERROR 11-22 06:54:45 [core.py:1510] {words}\n"
+                for words in (
+                    "RuntimeError: Version mismatch: The cluster was started with:",
+                    "    Ray: 2.56.1",
+                    "    Python: 3.12.10",
+                    "This process on node 10.0.0.2 was started with:",
+                    "    Ray: 2.55.0",
+                    "    Python: 3.12.3",
+                )
+            ),
             "has Ray 2.56.1 on Python 3.12.10, this process Ray 2.55.0 on Python 3.12.3",
         ),
     ],
