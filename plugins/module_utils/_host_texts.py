@@ -140,15 +140,20 @@ def stamp_of(line: str) -> Optional[float]:
 
 def without_kills_of_others(text: str, own: Collection[str]) -> str:
     """A kernel log without the processes that were killed for the memory limit of another container."""
-    others = [
-        pid
-        for cgroup, pid in _KILL_IN_CONTAINER.findall(text)
-        if own and _CONTAINER_ID.search(cgroup) and not set(own).intersection(_CONTAINER_ID.findall(cgroup))
-    ]
+    lines = text.splitlines()
+    begun, others, pids = -1, set(), set()
+    for number, line in enumerate(lines):
+        if "invoked oom-killer" in line:
+            begun = number
+        match = _KILL_IN_CONTAINER.search(line)
+        ids = _CONTAINER_ID.findall(match.group(1)) if match else []
+        if match and own and ids and not set(own).intersection(ids):
+            others.add(begun)
+            pids.add(match.group(2))
     if not others:
         return text
-    theirs = re.compile(r"(?:\bpid=|[Pp]rocess )(?:{0})\b".format("|".join(others)))
-    return "\n".join(line for line in text.splitlines() if not theirs.search(line))
+    theirs = re.compile(r"(?:\bpid=|[Pp]rocess )(?:{0})\b".format("|".join(sorted(pids))))
+    return "\n".join(line for number, line in enumerate(lines) if number not in others and not theirs.search(line))
 
 
 def kernel_lines(text: str, most: int) -> str:

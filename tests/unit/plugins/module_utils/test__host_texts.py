@@ -94,6 +94,7 @@ def test_only_lines_that_may_explain_something_leave_the_kernel_log() -> None:
 def killed(pid: int, cgroup: str, constraint: str = "CONSTRAINT_MEMCG") -> str:
     words = "Memory cgroup out of memory" if constraint == "CONSTRAINT_MEMCG" else "Out of memory"
     return (
+        "vllm invoked oom-killer: gfp_mask=0x100cca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0\n"
         f"oom-kill:constraint={constraint},nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg={cgroup},"
         f"task_memcg={cgroup},task=vllm,pid={pid},uid=0\n"
         f"{words}: Killed process {pid} (vllm) total-vm:885444kB, anon-rss:305020kB\n"
@@ -119,6 +120,9 @@ def test_what_the_kernel_killed_for_the_limit_of_another_container_is_left_out(
     assert without_kills_of_others(killed(7, cgroup), own).splitlines() == (
         killed(7, cgroup).splitlines() if told else []
     )
+    # a log that was cut off before it says who asked for the memory
+    cut = f"{XID}\n" + killed(7, cgroup).split("\n", 1)[1]
+    assert without_kills_of_others(cut, own).startswith(XID)
     # memory of the host is everybody's
     whole = killed(77, cgroup, "CONSTRAINT_NONE")
     assert without_kills_of_others(killed(7, cgroup) + whole, own).endswith(whole.rstrip("\n") if not told else whole)
