@@ -35,6 +35,12 @@ class Run:
         return sum(int(n) for n in re.findall(r"changed=(\d+)", self.recap))
 
     @property
+    def changes(self) -> list[str]:
+        """The tasks that have changed a host, as far as the output names them."""
+        tasks = re.split(r"^(?:TASK|RUNNING HANDLER) ", self.output, flags=re.M)[1:]
+        return [task for task in tasks if re.search(r"^changed: ", task, re.M)]
+
+    @property
     def recap(self) -> str:
         return self.output.rpartition("PLAY RECAP")[2]
 
@@ -45,6 +51,11 @@ class Run:
 
     def ok(self) -> Run:
         assert self.rc == 0, self.output
+        return self
+
+    def unchanged(self) -> Run:
+        """It went well, and had nothing to do."""
+        assert self.ok().changed == 0, "\n".join([*self.changes, self.recap])
         return self
 
 

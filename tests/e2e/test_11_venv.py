@@ -97,8 +97,8 @@ def test_two_ranks_in_units_answer_as_containers_did(
 
 
 def test_a_second_run_changes_nothing(sandbox: Operator, venv: tuple[str, ...], on_mp: Run) -> None:
-    assert sandbox.playbook("serve", *venv, *MP).ok().changed == 0
-    assert sandbox.playbook("serve", "--check", "--diff", *venv, *MP).ok().changed == 0
+    sandbox.playbook("serve", *venv, *MP).unchanged()
+    sandbox.playbook("serve", "--check", "--diff", *venv, *MP).unchanged()
 
 
 def test_status_and_doctor_know_units(sandbox: Operator, venv: tuple[str, ...], on_mp: Run) -> None:
@@ -137,7 +137,7 @@ def test_a_wrong_flag_ends_the_wait_with_its_cause(sandbox: Operator, venv: tupl
 def test_it_comes_back_after_a_reboot(sandbox: Operator, venv: tuple[str, ...], key: str) -> None:
     sandbox.command("docker", "restart", "llmserve-sandbox-node2").ok()
     print(f"answers again after {wait_until_answers(key, 600):.0f} s")
-    assert sandbox.playbook("serve", *venv, *MP).ok().changed == 0
+    sandbox.playbook("serve", *venv, *MP).unchanged()
 
 
 def test_ray_in_units(
@@ -148,7 +148,7 @@ def test_ray_in_units(
     assert on_both(sandbox, UNITS) == RAY_UNITS
     assert on_both(sandbox, OURS) == NOTHING
     assert answers(key) == by_docker
-    assert sandbox.playbook("serve", *venv).ok().changed == 0
+    sandbox.playbook("serve", *venv).unchanged()
     status = sandbox.playbook("status", *venv, "-e", "status_fail=true")
     assert status.rc == 0, status.output
 
@@ -170,7 +170,7 @@ def test_no_secret_where_others_can_read(sandbox: Operator, key: str) -> None:
 
 def test_stop_keeps_the_units_and_the_next_run_starts_them(sandbox: Operator, venv: tuple[str, ...], key: str) -> None:
     sandbox.playbook("stop", *venv).ok()
-    assert sandbox.playbook("stop", *venv).ok().changed == 0
+    sandbox.playbook("stop", *venv).unchanged()
     assert sandbox.on("node1", "pgrep -u llmserve -c -f 'raylet|bin/vllm' || true") == "0"
     sandbox.playbook("serve", *venv).ok()
     assert tokens("hello", key)[0]
@@ -184,7 +184,7 @@ def test_back_to_containers(
     assert on_both(sandbox, "ls /etc/systemd/system | grep llmserve- | grep -v canary | xargs") == NOTHING
     assert on_both(sandbox, OURS) == ON_RAY
     assert answers(key) == by_docker
-    assert sandbox.playbook("serve").ok().changed == 0
+    sandbox.playbook("serve").unchanged()
 
 
 def test_a_broken_download_leaves_what_serves(sandbox: Operator, venv: tuple[str, ...], key: str) -> None:

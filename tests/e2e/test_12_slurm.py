@@ -118,8 +118,8 @@ def test_a_job_has_the_gpus_that_it_asked_for_though_the_whole_node_is_its_own(c
 
 def test_a_second_run_finds_the_job_and_changes_nothing(cluster: Cluster, served: Run) -> None:
     before = cluster.queue()
-    assert cluster.play("serve_slurm").ok().changed == 0
-    assert cluster.play("serve_slurm", "--check", "--diff").ok().changed == 0
+    cluster.play("serve_slurm").unchanged()
+    cluster.play("serve_slurm", "--check", "--diff").unchanged()
     assert cluster.queue() == before
 
 
@@ -172,5 +172,5 @@ def test_stop_leaves_nothing(cluster: Cluster, served: Run) -> None:
     assert cluster.play("stop").ok().changed > 0
     nothing_is_left(cluster)
     assert cluster.login("test -e ~/llmserve/llmserve/endpoint.json && echo there || true") == ""
-    assert cluster.play("stop").ok().changed == 0
+    cluster.play("stop").unchanged()
     assert "CANCELLED: it was cancelled" in cluster.play("status").ok().text

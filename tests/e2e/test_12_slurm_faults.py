@@ -129,7 +129,7 @@ def test_ranks_of_vllm_without_ray(idle: Cluster) -> None:
         shown = idle.root(machine, "ps -u alice -o args")
         assert words in shown
         assert "raylet" not in shown
-    assert idle.play("serve_slurm", llmserve_executor="mp").ok().changed == 0
+    idle.play("serve_slurm", llmserve_executor="mp").unchanged()
 
 
 def test_a_node_that_is_lost_ends_the_job_and_the_next_run_serves_again(cluster: Cluster) -> None:
@@ -139,7 +139,7 @@ def test_a_node_that_is_lost_ends_the_job_and_the_next_run_serves_again(cluster:
     cluster.operator.command("docker", "kill", cluster.container("compute2")).ok()
     try:
         until(lambda: cluster.queue() == [], 120, "the job has ended")
-        assert cluster.play("status").ok().changed == 0
+        cluster.play("status").unchanged()
         nothing_is_left(cluster, machines=["compute1"])
         state = cluster.login(f"scontrol show job {number}")
         assert re.search(r"JobState=(NODE_FAIL|FAILED)", state), state
@@ -195,7 +195,7 @@ def test_at_the_time_limit_the_next_job_of_the_chain_takes_over(idle: Cluster) -
     first = idle.endpoint()
     (one, running), (two, waiting) = idle.queue()
     assert (one, running, waiting) == (first["job_id"], "RUNNING", "PENDING")
-    assert idle.play("serve_slurm", **chain).ok().changed == 0
+    idle.play("serve_slurm", **chain).unchanged()
     key = idle.login("cat ~/llmserve/llmserve/api_key")
     until(lambda: idle.endpoint().get("job_id") == two, 400, "the next job serves")
     assert tokens("hello", key, first["url"])[0], "the one before it serves on until it is drained"
@@ -232,7 +232,7 @@ def own_environment(cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, obje
 def test_an_environment_of_ones_own_from_a_lock_file(idle: Cluster, own_environment: dict[str, object]) -> None:
     idle.play("serve_slurm", **{**SHARED, **own_environment}).ok()
     assert "/home/alice/llmserve/venv/bin/vllm serve" in idle.root("compute1", "ps -u alice -o args")
-    assert idle.play("serve_slurm", **{**SHARED, **own_environment}).ok().changed == 0
+    idle.play("serve_slurm", **{**SHARED, **own_environment}).unchanged()
     idle.play("stop").ok()
     nothing_is_left(idle)
 

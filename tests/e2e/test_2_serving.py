@@ -79,7 +79,7 @@ def test_the_model_is_split_over_both_nodes(sandbox: Operator, key: str) -> None
 
 
 def test_a_second_run_changes_nothing(sandbox: Operator, served: Run) -> None:
-    assert sandbox.playbook("serve_405b").ok().changed == 0
+    sandbox.playbook("serve_405b").unchanged()
 
 
 def test_the_plan_is_compared_with_what_vllm_logs(sandbox: Operator, served: Run) -> None:
@@ -168,13 +168,13 @@ def test_the_api_wants_its_key_and_ray_its_token(sandbox: Operator, key: str) ->
 def test_it_comes_back_after_the_reboot_of_a_worker(sandbox: Operator, key: str) -> None:
     sandbox.command("docker", "restart", "llmserve-sandbox-node2").ok()
     print(f"answers again after {wait_until_answers(key):.0f} s")
-    assert sandbox.playbook("serve_405b").ok().changed == 0
+    sandbox.playbook("serve_405b").unchanged()
 
 
 def test_it_comes_back_after_the_reboot_of_the_head(sandbox: Operator, key: str) -> None:
     sandbox.command("docker", "restart", "llmserve-sandbox-node1").ok()
     print(f"answers again after {wait_until_answers(key):.0f} s")
-    assert sandbox.playbook("serve_405b").ok().changed == 0
+    sandbox.playbook("serve_405b").unchanged()
 
 
 def test_an_engine_that_dies_while_starting_ends_the_play_with_its_reason(sandbox: Operator, key: str) -> None:
@@ -197,7 +197,7 @@ def test_stop_stops_ours_and_nothing_else(sandbox: Operator, served: Run) -> Non
         sandbox.playbook("stop").ok()
         assert sandbox.on("node1", "docker ps --format '{{.Names}}'") == "foreign"
         assert sandbox.on("node2", "docker ps -q") == ""
-        assert sandbox.playbook("stop").ok().changed == 0
+        sandbox.playbook("stop").unchanged()
         sandbox.playbook("stop", "-e", "purge=true", "-e", "purge_verified=true").ok()
         assert sandbox.on("node1", "docker ps -a --format '{{.Names}}'") == "foreign"
     finally:

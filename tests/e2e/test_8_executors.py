@@ -61,7 +61,7 @@ def by_ray(sandbox: Operator, key: str) -> list[tuple[str, list[str]]]:
 def test_ray_with_a_stage_on_each_node(sandbox: Operator, on_ray: Run, by_ray: list[tuple[str, list[str]]]) -> None:
     assert containers(sandbox) == ON_RAY
     assert all(text for text, _tokens in by_ray)
-    assert sandbox.playbook("serve").ok().changed == 0
+    sandbox.playbook("serve").unchanged()
 
 
 def test_check_mode_shows_what_a_change_of_the_executor_would_do(sandbox: Operator, by_ray: object) -> None:
@@ -83,8 +83,8 @@ def test_from_ray_to_ranks_of_vllm(sandbox: Operator, key: str, by_ray: list[tup
 
 
 def test_a_second_run_changes_nothing(sandbox: Operator, key: str) -> None:
-    assert sandbox.playbook("serve", *MP).ok().changed == 0
-    assert sandbox.playbook("serve", "--check", "--diff", *MP).ok().changed == 0
+    sandbox.playbook("serve", *MP).unchanged()
+    sandbox.playbook("serve", "--check", "--diff", *MP).unchanged()
     assert containers(sandbox) == ON_MP
 
 
@@ -104,7 +104,7 @@ def test_the_key_is_where_the_api_is(sandbox: Operator, key: str) -> None:
 def test_ports_of_ray_are_looked_at_with_ray_alone(sandbox: Operator, key: str) -> None:
     sandbox.on("node2", "systemd-run --unit foreign python3 -m http.server 6380 && sleep 2")
     try:
-        assert sandbox.playbook("serve", *MP).ok().changed == 0
+        sandbox.playbook("serve", *MP).unchanged()
         refused = sandbox.playbook("serve")
         assert refused.rc != 0
         assert "6380" in refused.text
@@ -129,7 +129,7 @@ def test_a_rank_that_dies_while_loading_ends_the_wait_of_all(sandbox: Operator, 
 def test_the_next_good_run_starts_all_ranks(sandbox: Operator, key: str) -> None:
     sandbox.playbook("serve", *MP).ok()
     assert tokens("hello", key)[0]
-    assert sandbox.playbook("serve", *MP).ok().changed == 0
+    sandbox.playbook("serve", *MP).unchanged()
 
 
 def test_a_rank_that_was_stopped_brings_all_of_them_anew(sandbox: Operator, key: str) -> None:
@@ -144,7 +144,7 @@ def test_it_comes_back_after_the_reboot_of_a_rank(sandbox: Operator, key: str) -
     sandbox.command("docker", "restart", "llmserve-sandbox-node2").ok()
     # the first request is the one that notices
     print(f"answers again after {wait_until_answers(key, 600):.0f} s")
-    assert sandbox.playbook("serve", *MP).ok().changed == 0
+    sandbox.playbook("serve", *MP).unchanged()
 
 
 def test_one_node_needs_no_ranks(sandbox: Operator, key: str, by_ray: list[tuple[str, list[str]]]) -> None:
@@ -155,7 +155,7 @@ def test_one_node_needs_no_ranks(sandbox: Operator, key: str, by_ray: list[tuple
     assert "--nnodes" not in arguments
     assert arguments[arguments.index("--distributed-executor-backend") + 1] == "mp"
     assert answers(key) == by_ray
-    assert sandbox.playbook("serve", *ONE).ok().changed == 0
+    sandbox.playbook("serve", *ONE).unchanged()
 
 
 def test_back_to_ray(sandbox: Operator, key: str, by_ray: list[tuple[str, list[str]]]) -> None:
@@ -163,11 +163,20 @@ def test_back_to_ray(sandbox: Operator, key: str, by_ray: list[tuple[str, list[s
     sandbox.playbook("serve").ok()
     assert containers(sandbox) == ON_RAY
     assert answers(key) == by_ray
-    assert sandbox.playbook("serve").ok().changed == 0
+    sandbox.playbook("serve").unchanged()
+
+
+def test_ray_with_every_layer_on_both_nodes(sandbox: Operator, key: str) -> None:
+    split = ("-e", "llmserve_tensor_parallel_size=2", "-e", "llmserve_pipeline_parallel_size=1")
+    run = sandbox.playbook("serve", *split).ok()
+    assert "tensor parallel 2 x pipeline parallel 1, 2 nodes, 2 GPUs" in run.text
+    assert containers(sandbox) == ON_RAY
+    assert all(text for text, _tokens in answers(key))
+    sandbox.playbook("serve", *split).unchanged()
 
 
 def test_stop_knows_both(sandbox: Operator, key: str) -> None:
     sandbox.playbook("serve", *MP).ok()
     sandbox.playbook("stop", "-e", "purge=true", "-e", "purge_verified=true").ok()
     assert containers(sandbox) == {"node1": "", "node2": ""}
-    assert sandbox.playbook("stop").ok().changed == 0
+    sandbox.playbook("stop").unchanged()

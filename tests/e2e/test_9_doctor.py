@@ -140,7 +140,7 @@ def test_the_bundle_holds_everything_but_secrets(sandbox: Operator, key: str, tm
     main = sandbox.on("node1", "docker inspect -f '{{.State.Pid}}' llmserve-vllm")
     sandbox.on("node1", f"echo key $(cat /etc/llmserve/api_key) > /proc/{main}/fd/1")
     assert key in sandbox.on("node1", "docker logs --tail 100 llmserve-vllm 2>&1")
-    assert sandbox.playbook("doctor", "-e", f"doctor_bundle={path}").ok().changed == 0
+    sandbox.playbook("doctor", "-e", f"doctor_bundle={path}").unchanged()
     assert path.stat().st_mode & 0o777 == 0o600
     with tarfile.open(path) as archive:
         texts = {}
