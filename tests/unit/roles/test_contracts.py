@@ -113,3 +113,11 @@ def test_no_host_that_cannot_be_reached_ends_the_play_for_others() -> None:
     for file in ROOT.glob("roles/*/tasks/*.yml"):
         for task in yaml.safe_load(file.read_text()) or []:
             assert not (task.get("ignore_unreachable") and task.get("run_once")), f"{file}: {task['name']}"
+
+
+def test_pip_tells_the_truth_in_check_mode() -> None:
+    # with a file of requirements or extra arguments it reports a change there, whatever is installed
+    for file in ROOT.glob("roles/*/tasks/*.yml"):
+        for task in yaml.safe_load(file.read_text()) or []:
+            if {"extra_args", "requirements"} & set(task.get("ansible.builtin.pip") or {}):
+                assert "not ansible_check_mode" in str(task.get("when")), f"{file}: {task['name']}"
