@@ -24,6 +24,11 @@ options:
       - Today's C(llmserve_environment) by host. Secrets, which no lock file keeps, are taken from here.
     type: dict
     default: {}
+  runtime:
+    description:
+      - Today's C(llmserve_runtime). A deployment of the other one is refused. Empty takes both.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -35,8 +40,9 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(model), C(revision), C(commit), C(path), C(base_image), C(base_digest), C(image), C(digest), C(executor),
-      C(ray_version), C(vllm_version), C(engine_args), C(port), C(environments) and C(networks) by host, and C(plan).
+    - C(model), C(revision), C(commit), C(path), C(base_image), C(runtime), C(base_digest), C(image) (for units the
+      name of their virtual environment), C(digest), C(executor), C(ray_version), C(vllm_version), C(engine_args),
+      C(port), C(environments) and C(networks) by host, and C(plan).
   type: dict
 """
 
@@ -47,12 +53,12 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.llmserve.vllm.plugins.plugin_utils._upgrade import TargetError, target_of
 
 
-def deployment_target(deployment: Any, environments: Any = None) -> dict[str, Any]:
+def deployment_target(deployment: Any, environments: Any = None, runtime: str = "") -> dict[str, Any]:
     """The target of a deployment that was kept."""
     if not isinstance(deployment, Mapping) or "image" not in deployment:
         raise AnsibleFilterError("llmserve.vllm.deployment_target needs the deployment of a lock file.")
     try:
-        return target_of(deployment, environments)
+        return target_of(deployment, environments, runtime)
     except TargetError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

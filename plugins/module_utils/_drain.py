@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 
-from ansible_collections.llmserve.vllm.plugins.module_utils._cluster_containers import engine_args, engine_command
+from ansible_collections.llmserve.vllm.plugins.module_utils._cluster_containers import engine_args
 
 # Between its own limit and the end of its process vLLM frees GPUs and sockets.
 ENGINE_MARGIN = 15.0
@@ -57,9 +57,9 @@ def requests_of(figures: Mapping[str, float]) -> Optional[Requests]:
     return Requests(int(figures["requests_running"]), waiting, None if ended is None else int(ended))
 
 
-def own_drain_seconds(args: Sequence[str]) -> float:
+def own_drain_seconds(command: Sequence[str]) -> float:
     """How long this server finishes requests by itself when it is told to stop; 0 when it cuts them at once."""
-    value = engine_args(engine_command(args)).get("shutdown_timeout", 0)
+    value = engine_args(command).get("shutdown_timeout", 0)
     try:
         return float(value)
     except (TypeError, ValueError):

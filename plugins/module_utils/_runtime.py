@@ -1,17 +1,22 @@
 # Copyright: (c) 2026, the llmserve.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a serving process runs in, a container or a systemd unit, behind the same three questions.
+"""What a serving process runs in, a container or a systemd unit, behind the same questions and orders.
 
 This module util is PRIVATE to the collection: nothing outside of it may import it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence, Union
+import json
+from typing import Any, List, Mapping, Optional, Sequence, Union
 
 from ansible_collections.llmserve.vllm.plugins.module_utils import _container, _unit
+from ansible_collections.llmserve.vllm.plugins.module_utils._cluster_containers import engine_command
 from ansible_collections.llmserve.vllm.plugins.module_utils._container import CliResult, ContainerState
+
+# Whoever carries an order out answers so much later than what it stops was given.
+_CLIENT_SECONDS = 30
 
 
 class Container:
@@ -31,6 +36,24 @@ class Container:
         """Run a program inside, which has to end by itself after so many seconds."""
         return _container.run_cli([self.docker_cli, "exec", self.name, *argv], seconds + 10)
 
+    def command(self) -> List[str]:
+        """What follows C(vllm serve) there; empty when nobody tells."""
+        argv = [self.docker_cli, "inspect", "--type", "container", "--format", "{{json .Args}}", self.name]
+        try:
+            return engine_command([str(word) for word in json.loads(_container.run_cli(argv, _CLIENT_SECONDS).stdout)])
+        except (ValueError, TypeError):
+            return []
+
+    def tell(self) -> CliResult:
+        """Send the signal to stop, and go on at once. It is not started again after that."""
+        return _container.run_cli([self.docker_cli, "kill", "--signal", "TERM", self.name], _CLIENT_SECONDS)
+
+    def stop(self, seconds: int) -> CliResult:
+        """Stop it; what has not ended after so many seconds is killed."""
+        return _container.run_cli(
+            [self.docker_cli, "stop", "--time", str(seconds), self.name], seconds + _CLIENT_SECONDS
+        )
+
 
 class Unit:
     """A systemd unit with a virtual environment."""
@@ -47,6 +70,18 @@ class Unit:
     def ask(self, argv: Sequence[str], seconds: float) -> CliResult:
         """Run a program beside it, in its environment and as its user."""
         return _unit.ask(self.name, argv, seconds)
+
+    def command(self) -> List[str]:
+        """What follows C(vllm serve) there; empty when nobody tells."""
+        return engine_command(_unit.unit_file(self.name).command)
+
+    def tell(self) -> CliResult:
+        """Send the signal to stop, and go on at once. It is not started again after that."""
+        return _container.run_cli(["systemctl", "stop", "--no-block", _unit.unit_name(self.name)], _CLIENT_SECONDS)
+
+    def stop(self, seconds: int) -> CliResult:
+        """Stop it; the unit itself says after how many seconds it is killed."""
+        return _container.run_cli(["systemctl", "stop", _unit.unit_name(self.name)], seconds + _CLIENT_SECONDS)
 
 
 Runtime = Union[Container, Unit]

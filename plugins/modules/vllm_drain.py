@@ -13,16 +13,17 @@ version_added: "0.1.0"
 author:
   - "The llmserve.vllm authors (@llmserve)"
 description:
-  - Watches C(/metrics) of a server until no request runs or waits, and stops its container then, or when O(timeout) is
+  - Watches C(/metrics) of a server until no request runs or waits, and stops its container or unit then, or when O(timeout) is
     over. The requests that are cut by that are counted.
   - vLLM has no switch against new requests outside of its development mode, so that they are still answered while it
     waits. A server that was started with C(--shutdown-timeout) (vLLM 0.18 and newer) is told to stop at once instead.
     It refuses new requests from then on and finishes those that run, as long as its own limit says.
-  - A container that does not run is left as it is. One whose server is still loading, or does not say how busy it is,
+  - A container or unit that does not run is left as it is. One whose server is still loading, or does not say how busy it is,
     is stopped without a wait.
   - In a playbook an action plugin of the same name runs this module in slices and prints a line of progress for each.
 requirements:
-  - A container runtime's command line with C(inspect) and C(stop), and the right to use it.
+  - With O(container), a container runtime's command line with C(inspect) and C(stop), and the right to use it.
+  - With O(unit), systemd, and the right to stop the unit.
 extends_documentation_fragment:
   - llmserve.vllm.attributes.waiter
 attributes:
@@ -42,9 +43,13 @@ attributes:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 options:
   container:
-    description: Name of the container of the server.
+    description:
+      - Name of the container of the server.
+      - Either this or O(unit) is required.
     type: str
-    required: true
+  unit:
+    description: Name of the systemd unit of the server.
+    type: str
   url:
     description: Address of the endpoint as seen from this host, with or without C(/v1) at the end.
     type: str
@@ -55,11 +60,13 @@ options:
         not. A file that is not there is no key.
     type: path
   timeout:
-    description: Seconds to wait for requests to end. With V(0) the container is stopped at once.
+    description: Seconds to wait for requests to end. With V(0) the server is stopped at once.
     type: float
     default: 120
   stop_timeout:
-    description: Seconds that the container gets to end before it is killed.
+    description:
+      - Seconds that the container gets to end before it is killed. For a unit its own C(TimeoutStopSec) says that, and this
+        how long to wait for it.
     type: int
     default: 60
   interval:
@@ -124,13 +131,12 @@ resume:
   type: dict
 """
 
-import json
 import time
 from typing import Any, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmserve.vllm.plugins.module_utils import _drain
-from ansible_collections.llmserve.vllm.plugins.module_utils._container import ContainerError, inspect, run_cli
+from ansible_collections.llmserve.vllm.plugins.module_utils._container import ContainerError
 from ansible_collections.llmserve.vllm.plugins.module_utils._metrics import engine_figures
 from ansible_collections.llmserve.vllm.plugins.module_utils._openai import (
     CONNECTION_REFUSED,
@@ -138,6 +144,7 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._openai import (
     Endpoint,
     read_key,
 )
+from ansible_collections.llmserve.vllm.plugins.module_utils._runtime import Runtime, runtime_of
 from ansible_collections.llmserve.vllm.plugins.module_utils._wait import (
     READY,
     TIMEOUT,
@@ -147,17 +154,15 @@ from ansible_collections.llmserve.vllm.plugins.module_utils._wait import (
 )
 
 _METRICS_SECONDS = 5.0
-# The client of Docker waits that much longer than the container is given.
-_CLIENT_SECONDS = 30
 
 
 class Drain:
     """Looks how busy the server is, and stops it."""
 
-    def __init__(self, params: Dict[str, Any]) -> None:
+    def __init__(self, params: Dict[str, Any], runtime: Runtime) -> None:
         resume = params["resume"]
         self.params = params
-        self.docker = params["docker_cli"]
+        self.runtime = runtime
         self.first = self._remembered(resume.get("first"))
         self.last = self._remembered(resume.get("last"))
         self.silent = int(resume.get("silent", 0))
@@ -180,20 +185,11 @@ class Drain:
         }
 
     def is_up(self) -> bool:
-        """Whether there is anything to stop. Docker starts what restarts again and again until it is stopped."""
-        return inspect(self.docker, self.params["container"]).status in ("running", "restarting", "paused")
-
-    def own_seconds(self) -> float:
-        """How long the server drains by itself."""
-        argv = [self.docker, "inspect", "--type", "container", "--format", "{{json .Args}}", self.params["container"]]
-        done = run_cli(argv, 30)
-        try:
-            return _drain.own_drain_seconds([str(word) for word in json.loads(done.stdout)])
-        except (ValueError, TypeError):
-            return 0.0
+        """Whether there is anything to stop. What restarts again and again is started until it is stopped."""
+        return self.runtime.state().status in ("running", "restarting", "paused")
 
     def look(self, _budget: float, left: float) -> Look:
-        """One look at the requests, and at the container as soon as it was told to stop."""
+        """One look at the requests, and at the server's process as soon as it was told to stop."""
         if not self.is_up():
             return Look(READY, "it does not run", {})
         self.was_running = True
@@ -223,24 +219,17 @@ class Drain:
         page = Endpoint(self.params["url"], key).get("/metrics", _METRICS_SECONDS)
         return _drain.requests_of(engine_figures(page.decode("utf-8", "replace")))
 
-    def tell(self) -> str:
-        """Send the signal to stop, and go on at once; why that failed. The container is not restarted after it."""
-        done = run_cli([self.docker, "kill", "--signal", "TERM", self.params["container"]], _CLIENT_SECONDS)
-        return done.stderr.strip() if done.rc else ""
-
     def stop(self) -> str:
-        """Stop the container; why that failed."""
-        seconds = self.params["stop_timeout"]
-        done = run_cli(
-            [self.docker, "stop", "--time", str(seconds), self.params["container"]], seconds + _CLIENT_SECONDS
-        )
+        """Stop the server; why that failed."""
+        done = self.runtime.stop(self.params["stop_timeout"])
         return (done.stderr.strip() or "rc {0}".format(done.rc)) if done.rc and self.is_up() else ""
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "container": {"type": "str", "required": True},
+            "container": {"type": "str"},
+            "unit": {"type": "str"},
             "url": {"type": "str", "default": "http://127.0.0.1:8000"},
             "api_key_file": {"type": "path", "no_log": False},
             "timeout": {"type": "float", "default": 120},
@@ -250,6 +239,8 @@ def main() -> None:
             "slice": {"type": "float", "default": 0},
             "resume": {"type": "dict", "default": {}},
         },
+        required_one_of=[("container", "unit")],
+        mutually_exclusive=[("container", "unit")],
         supports_check_mode=True,
     )
     try:
@@ -261,13 +252,17 @@ def main() -> None:
 def run(module: AnsibleModule) -> None:
     """Wait for a slice, and stop the container when it is over."""
     params = module.params
-    drain = Drain(params)
+    runtime = runtime_of(params)
+    if runtime is None:
+        module.fail_json(msg="Name the container or the unit of the server: container or unit is empty.")
+        return
+    drain = Drain(params, runtime)
     already = float(params["resume"].get("elapsed", 0))
     timeout = 0.0 if module.check_mode else params["timeout"]
     if timeout and not params["resume"] and drain.is_up():
         # a server that drains by itself does it better than somebody who looks on
-        own = drain.own_seconds()
-        drain.own = own if own and not drain.tell() else 0.0
+        own = _drain.own_drain_seconds(runtime.command())
+        drain.own = own if own and not runtime.tell().rc else 0.0
     limit = drain.own + _drain.ENGINE_MARGIN if drain.own else timeout
     waited = wait_for(
         lambda budget: drain.look(budget, limit - already),
@@ -284,8 +279,8 @@ def run(module: AnsibleModule) -> None:
         problem = drain.stop()
         if problem:
             module.fail_json(
-                msg="{0} cannot be stopped: {1}. See `systemctl status docker` on this host.".format(
-                    params["container"], problem
+                msg="{0} cannot be stopped: {1}. See `systemctl status {2}` on this host.".format(
+                    runtime.name, problem, params["unit"] or "docker"
                 ),
                 **result,
             )

@@ -25,6 +25,7 @@ PLANNED = ("engine_args", "tensor_parallel_size", "pipeline_parallel_size", "nod
 _ASKED = {
     "model": "llmserve_model",
     "revision": "llmserve_model_revision",
+    "runtime": "llmserve_runtime",
     "base_image": "llmserve_image",
     "executor": "llmserve_executor",
     "ray_version": "llmserve_ray_version",
@@ -37,7 +38,7 @@ _ASKED = {
     "base_digest": "image_digest",
 }
 # What Ray's own containers are made of.
-_OF_RAY = ("image", "llmserve_image", "environment", "network", "executor")
+_OF_RAY = ("image", "llmserve_image", "llmserve_vllm_version", "environment", "network", "executor")
 
 
 class TargetError(ValueError):
@@ -63,8 +64,13 @@ def _shown(name: str, value: Any) -> str:
     return str(value) if redact(pair) == pair else REDACTED
 
 
-def target_of(deployment: Mapping[str, Any], today: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
-    """The target of a lock file's deployment. Secrets are not in the file: C(today) has them, by host and name."""
+def target_of(
+    deployment: Mapping[str, Any], today: Mapping[str, Mapping[str, Any]] | None = None, runtime: str = ""
+) -> dict[str, Any]:
+    """The target of a lock file's deployment. Secrets are not in the file: C(today) has them, by host and name.
+
+    With C(runtime) nothing but a deployment of that one is taken.
+    """
     request = deployment.get("request") or {}
     if not (request.get("plan") or {}).get("engine_args"):
         raise TargetError(
@@ -72,6 +78,13 @@ def target_of(deployment: Mapping[str, Any], today: Mapping[str, Mapping[str, An
             "has kept it. Run playbooks/serve.yml once as the deployment is now: it verifies it and keeps the rest."
         )
     target = {name: request.get(asked) for name, asked in _ASKED.items()}
+    # a file of before there were two
+    target["runtime"] = target["runtime"] or "docker"
+    if runtime and target["runtime"] != runtime:
+        raise TargetError(
+            f"What was verified runs with llmserve_runtime: {target['runtime']}, and the inventory has {runtime}. "
+            "playbooks/serve.yml changes the runtime; upgrade.yml and rollback.yml do not. Nothing has been changed."
+        )
     target.update(
         image=deployment["image"]["name"],
         digest=deployment["image"].get("digest") or "",
@@ -131,7 +144,8 @@ def upgrade_changes(
     else:
         # before image and model are there, only what is asked for can be compared
         wanted = request_of(target)
-        names = ("llmserve_model", "llmserve_model_revision", "llmserve_image", "llmserve_engine_args", "plan")
+        software = "llmserve_image" if target.get("runtime") != "venv" else "llmserve_vllm_version"
+        names = ("llmserve_model", "llmserve_model_revision", software, "llmserve_engine_args", "plan")
         found += changes({name: request.get(name) for name in names}, {name: wanted[name] for name in names})
     found += changes(
         {

@@ -18,6 +18,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -105,16 +106,17 @@ def read_until(play: subprocess.Popen[str], words: str) -> str:
     return said
 
 
-def assert_rolled_back(sandbox: Operator, key: str, run: Run, *words: str) -> None:
+def assert_rolled_back(sandbox: Operator, key: str, run: Run, *words: str, arguments: Sequence[str] = ()) -> None:
     """It failed, says why, and what was verified serves as it did."""
     assert run.rc != 0
     for text in ("upgrade failed: what was verified before serves again", "No service for", *words):
         assert text in run.text, run.output
     assert tokens("hello", key)[0]
     assert journal(sandbox)["phase"] == "rolled_back"
-    assert "was rolled back: " in sandbox.playbook("status").ok().text
+    status = sandbox.playbook("status", *arguments).ok().text
+    assert "was rolled back: " in status
     # and it is what the lock file says, to the last argument
-    assert "nothing differs" in sandbox.playbook("status").ok().text
+    assert "nothing differs" in status
 
 
 @pytest.fixture(scope="module")

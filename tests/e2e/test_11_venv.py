@@ -9,6 +9,7 @@ The tests build on each other, in this order.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,16 @@ import pytest
 
 from tests.e2e.conftest import HUB, INVENTORY, Operator, Run
 from tests.e2e.test_2_serving import PROMPTS, tokens, wait_until_answers
+from tests.e2e.test_10_upgrade import (
+    SHORT,
+    TOO_LONG,
+    Stream,
+    assert_rolled_back,
+    begin,
+    lock,
+    read_until,
+    served_length,
+)
 
 pytestmark = pytest.mark.long
 OURS = "docker ps -a --filter label=llmserve.cluster=llmserve --format '{{.Names}}' | sort | xargs"
@@ -168,8 +179,94 @@ def test_no_secret_where_others_can_read(sandbox: Operator, key: str) -> None:
     )
 
 
-def test_stop_keeps_the_units_and_the_next_run_starts_them(sandbox: Operator, venv: tuple[str, ...], key: str) -> None:
+def started(sandbox: Operator) -> dict[str, str]:
+    """When each part of Ray was started."""
+    return on_both(sandbox, "systemctl show -P ExecMainStartTimestampMonotonic 'llmserve-ray-*.service'")
+
+
+def in_use(sandbox: Operator) -> dict[str, str]:
+    """The environment of each host, as the link says."""
+    return on_both(sandbox, "basename $(readlink /var/lib/llmserve/venv/current)")
+
+
+def test_another_runtime_is_not_for_upgrade(sandbox: Operator, key: str) -> None:
+    for playbook in ("upgrade", "rollback"):
+        run = sandbox.playbook(playbook)
+        assert run.rc != 0
+        assert "What was verified runs with llmserve_runtime: venv, and the inventory has docker." in run.text, (
+            run.output
+        )
+        assert run.changed == 0
+    assert tokens("hello", key)[0]
+
+
+def test_nothing_to_upgrade_is_said(sandbox: Operator, venv: tuple[str, ...], key: str) -> None:
+    run = sandbox.playbook("upgrade", *venv)
+    run.unchanged()
+    assert "nothing to change" in run.text, run.output
+
+
+def test_a_flag_restarts_the_engine_and_not_ray_and_an_answer_under_way_is_finished(
+    sandbox: Operator, venv: tuple[str, ...], key: str
+) -> None:
+    ray = started(sandbox)
+    play = begin(sandbox, *venv, "-e", json.dumps(SHORT))
+    said = read_until(play, "PLAY [Swap, prove it, or go back]")
+    stream = Stream(key)
+    stream.start()
+    assert stream.begun.wait(60)
+    rest, _none = play.communicate(timeout=900)
+    run = Run(play.returncode, said + rest).ok()
+    stream.join(60)
+    assert stream.whole, run.output
+    assert re.search(r"Requests 1 open when the drain began, .*, 0 cut", run.text), run.output
+    assert (served_length(key), started(sandbox)) == (512, ray)
+
+
+def test_a_flag_that_the_engine_refuses_is_undone(sandbox: Operator, venv: tuple[str, ...], key: str) -> None:
+    run = sandbox.playbook("upgrade", *venv, "-e", json.dumps(TOO_LONG), timeout=900)
+    assert_rolled_back(sandbox, key, run, "999999", arguments=venv)
+    assert served_length(key) == 512
+
+
+def test_another_environment_and_back(sandbox: Operator, venv: tuple[str, ...], key: str, tmp_path: Path) -> None:
+    old = in_use(sandbox)
+    ray = started(sandbox)
+    # the same packages by another lock file, which makes another environment of them
+    more = json.loads(venv[1])
+    other = tmp_path / "lock.txt"
+    other.write_text(Path(more["vllm_venv_lock"]).read_text() + "# another one\n")
+    changed = ("-e", json.dumps({**more, **SHORT, "vllm_venv_lock": str(other)}))
+    run = sandbox.playbook("upgrade", *changed, timeout=1800).ok()
+    new = in_use(sandbox)
+    assert new["node1"] != old["node1"]
+    assert f"image: {old['node1']} -> {new['node1']}" in run.text.replace("-\n", "-"), run.output
+    assert lock(sandbox)["deployment"]["image"]["name"] == new["node1"]
+    assert new["node1"] in sandbox.on("node2", "cat /etc/systemd/system/llmserve-ray-worker.service")
+    assert all(now != ray[host] for host, now in started(sandbox).items())
+    assert tokens("hello", key)[0]
+    sandbox.playbook("rollback", *changed, timeout=900).ok()
+    assert in_use(sandbox) == old
+    assert lock(sandbox)["deployment"]["image"]["name"] == old["node1"]
+    assert tokens("hello", key)[0]
+    # the way there again is refused when it is gone on one host
+    sandbox.on("node2", f"rm -r /var/lib/llmserve/venv/{new['node1']}")
+    run = sandbox.playbook("rollback", *changed)
+    assert run.rc != 0
+    assert "What serves was not touched" in run.text, run.output
+    assert f"{new['node1']} is not on node2 any more" in run.text, run.output
+    assert tokens("hello", key)[0]
+
+
+def test_stop_lets_answers_end_and_the_next_run_starts_the_units(
+    sandbox: Operator, venv: tuple[str, ...], key: str
+) -> None:
+    stream = Stream(key)
+    stream.start()
+    assert stream.begun.wait(60)
     sandbox.playbook("stop", *venv).ok()
+    stream.join(60)
+    assert stream.whole
     sandbox.playbook("stop", *venv).unchanged()
     assert sandbox.on("node1", "pgrep -u llmserve -c -f 'raylet|bin/vllm' || true") == "0"
     sandbox.playbook("serve", *venv).ok()

@@ -22,17 +22,17 @@ def test_requests_of_a_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "seconds"),
+    ("command", "seconds"),
     [
-        (["-c", "exec vllm serve", "vllm-serve", "/m", "--shutdown-timeout", "90", "--port", "8000"], 90),
+        (["/m", "--shutdown-timeout", "90", "--port", "8000"], 90),
         (["/m", "--shutdown-timeout=30"], 30),
         (["/m", "--port", "8000"], 0),
         (["/m", "--shutdown-timeout"], 1),
         (["/m", "--shutdown-timeout", "soon"], 0),
     ],
 )
-def test_whether_the_server_drains_by_itself(args: list[str], seconds: float) -> None:
-    assert own_drain_seconds(args) == seconds
+def test_whether_the_server_drains_by_itself(command: list[str], seconds: float) -> None:
+    assert own_drain_seconds(command) == seconds
 
 
 def test_how_far_it_is() -> None:

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module against a real server and a stand-in for Docker that stops when it is told to."""
+"""The module against a real server, and stand-ins for Docker and systemctl that stop when they are told to."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.llmserve.vllm.plugins.module_utils import _unit
+from ansible_collections.llmserve.vllm.plugins.module_utils._unit_file import UnitFile
 from ansible_collections.llmserve.vllm.tests.unit.plugins.fake_server import Script, serving
 from ansible_collections.llmserve.vllm.tests.unit.plugins.modules.module_runner import run_module
 
@@ -28,6 +31,19 @@ case "$1" in
   kill) : ;;
 esac
 """
+SYSTEMCTL = """#!/bin/sh
+here=$(dirname "$0")
+echo "$@" >> "$here/calls"
+case "$1" in
+  show)
+    case "$(cat "$here/status" 2>/dev/null)" in
+      running) echo LoadState=loaded; echo ActiveState=active ;;
+      exited) echo LoadState=loaded; echo ActiveState=inactive ;;
+      *) echo LoadState=not-found ;;
+    esac ;;
+  stop) [ "$2" = --no-block ] || echo exited > "$here/status" ;;
+esac
+"""
 PAGE = (
     'vllm:num_requests_running{{engine="0"}} {0}\nvllm:num_requests_waiting{{engine="0"}} 0\n'
     'vllm:request_success_total{{finished_reason="stop"}} {1}\n'
@@ -45,10 +61,10 @@ class Engine:
         self.dies_when_idle = False
         script.api_key = ""
         script.answers["/metrics"] = self._metrics
-        docker = folder / "docker"
-        docker.write_text(DOCKER)
-        docker.chmod(0o755)
-        self.docker = str(docker)
+        for name, text in (("docker", DOCKER), ("systemctl", SYSTEMCTL)):
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+        self.docker = str(folder / "docker")
         (folder / "status").write_text("running")
         self.args("/m", "--port", "8000")
 
@@ -169,3 +185,49 @@ def test_a_container_that_cannot_be_stopped_is_a_failure(engine: Engine, drain: 
     result = drain()
     assert result["failed"]
     assert "llmserve-vllm cannot be stopped" in result["msg"]
+
+
+@pytest.fixture
+def drain_unit(engine: Engine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("PATH", f"{engine.folder}{os.pathsep}{os.environ['PATH']}")
+
+    def run(*words: str, **args: Any) -> dict[str, Any]:
+        unit = UnitFile({}, "llmserve", ["/bin/sh", "-c", "x", "vllm-serve", "/m", *words], [], "")
+        monkeypatch.setattr(_unit, "unit_file", lambda _name: unit)
+        return run_module(
+            "vllm_drain", capsys, url=engine.url, unit="llmserve-vllm", interval=0.02, **{"timeout": 20, **args}
+        )
+
+    return run
+
+
+def test_a_unit_is_stopped_when_the_last_request_has_ended(engine: Engine, drain_unit: Run) -> None:
+    result = drain_unit()
+    assert (result["changed"], result["drained"]["began_with"], result["drained"]["cut"]) == (True, 2, 0)
+    assert engine.calls("stop") == ["stop llmserve-vllm.service"]
+    assert drain_unit()["changed"] is False
+
+
+def test_a_unit_that_drains_by_itself_is_told_at_once(engine: Engine, drain_unit: Run) -> None:
+    engine.open = [2, 2, 1, 0]
+    engine.dies_when_idle = True
+    result = drain_unit("--shutdown-timeout", "30")
+    assert engine.calls("stop") == ["stop --no-block llmserve-vllm.service"]
+    assert (result["changed"], result["drained"]["cut"], result["drained"]["ended"]) == (True, 0, 2)
+
+
+def test_a_unit_that_is_not_there_is_no_server(engine: Engine, drain_unit: Run) -> None:
+    (engine.folder / "status").unlink()
+    assert drain_unit()["summary"] == "it did not run"
+
+
+def test_a_unit_that_cannot_be_stopped_is_a_failure(engine: Engine, drain_unit: Run) -> None:
+    (engine.folder / "systemctl").write_text(SYSTEMCTL.replace('echo exited > "$here/status"', "exit 1"))
+    result = drain_unit()
+    assert result["failed"]
+    assert "systemctl status llmserve-vllm`" in result["msg"]
+
+
+def test_one_of_both_has_to_be_named(engine: Engine, drain: Run) -> None:
+    assert drain(unit="llmserve-vllm")["failed"]
+    assert drain(container="")["failed"]

@@ -29,6 +29,7 @@ def target(**changes: Any) -> dict[str, Any]:
         "revision": "main",
         "commit": OLD,
         "path": path(OLD),
+        "runtime": "docker",
         "base_image": "vllm/vllm-openai:v0.33.0",
         "base_digest": "sha256:feed",
         "image": "llmserve/vllm-openai:v0.33.0-ray2.56.1",
@@ -264,3 +265,30 @@ def test_a_target_does_not_share_what_it_was_made_of() -> None:
 def test_what_makes_no_sense_is_refused(call: Any) -> None:
     with pytest.raises(AnsibleFilterError, match=r"llmserve\.vllm\."):
         call()
+
+
+def in_venv(name: str = "vllm-0.33.0-py312-0f1e", **changes: Any) -> dict[str, Any]:
+    return target(runtime="venv", base_image="", base_digest="", image=name, **changes)
+
+
+def test_another_runtime_is_refused() -> None:
+    assert deployment_target(deployment(), {"node1": {"HF_TOKEN": "x"}}, "docker")["runtime"] == "docker"
+    with pytest.raises(AnsibleFilterError, match=r"llmserve_runtime: docker, and the inventory has venv.*serve\.yml"):
+        deployment_target(deployment(), {"node1": {"HF_TOKEN": "x"}}, "venv")
+
+
+def test_what_was_kept_before_there_were_two_runtimes_is_of_docker() -> None:
+    kept = deployment()
+    del kept["request"]["llmserve_runtime"]
+    assert target_of(kept, {"node1": {"HF_TOKEN": "x"}}, "docker")["runtime"] == "docker"
+
+
+def test_another_environment_restarts_ray_too_as_another_image_does() -> None:
+    kept = {**deployment(), "image": {"name": "vllm-0.33.0-py312-0f1e"}, "request": request_of(in_venv())}
+    assert upgrade_changes(kept, in_venv(), ARGV) == []
+    found = upgrade_changes(kept, in_venv("vllm-0.34.0-py312-1111", vllm_version="0.34.0"), ARGV)
+    assert [item["of_ray"] for item in found if item["name"] == "image"] == [True]
+    # before the environment is there
+    found = upgrade_changes(kept, in_venv("vllm-0.34.0-py312-1111", vllm_version="0.34.0"))
+    assert [item["words"] for item in found] == ["llmserve_vllm_version: 0.33.0 -> 0.34.0"]
+    assert found[0]["of_ray"]
