@@ -13,13 +13,13 @@ version_added: "0.1.0"
 author:
   - "The llmserve.vllm authors (@llmserve)"
 description:
-  - Watches C(/metrics) of a server until no request runs or waits, and stops its container or unit then, or when O(timeout) is
-    over. The requests that are cut by that are counted.
+  - Watches C(/metrics) of a server until no request runs or waits, and stops its container or unit then, or when
+    O(timeout) is over. The requests that are cut by that are counted.
   - vLLM has no switch against new requests outside of its development mode, so that they are still answered while it
     waits. A server that was started with C(--shutdown-timeout) (vLLM 0.18 and newer) is told to stop at once instead.
     It refuses new requests from then on and finishes those that run, as long as its own limit says.
-  - A container or unit that does not run is left as it is. One whose server is still loading, or does not say how busy it is,
-    is stopped without a wait.
+  - A container or unit that does not run is left as it is. One whose server is still loading, or does not say how busy
+    it is, is stopped without a wait.
   - In a playbook an action plugin of the same name runs this module in slices and prints a line of progress for each.
 requirements:
   - With O(container), a container runtime's command line with C(inspect) and C(stop), and the right to use it.
@@ -65,8 +65,8 @@ options:
     default: 120
   stop_timeout:
     description:
-      - Seconds that the container gets to end before it is killed. For a unit its own C(TimeoutStopSec) says that, and this
-        how long to wait for it.
+      - Seconds that the container gets to end before it is killed. For a unit its own C(TimeoutStopSec) says that, and
+        this how long to wait for it.
     type: int
     default: 60
   interval:
