@@ -171,7 +171,7 @@ def test_no_secret_where_others_can_read(sandbox: Operator, key: str) -> None:
             "node1", f"grep -rl {secret} /etc/systemd/system /etc/llmserve /run/systemd/transient | xargs"
         )
         assert seen in ("/etc/llmserve/api_key", "/etc/llmserve/ray_token")
-        assert secret not in sandbox.on("node1", "systemctl show 'llmserve-*'; ps axww -o args")
+        assert secret not in sandbox.on("node1", "systemctl --no-pager show 'llmserve-*'; ps axww -o args")
         assert secret not in sandbox.on("node1", "journalctl --no-pager --unit 'llmserve-*'")
     assert (
         sandbox.on("node1", "stat -c %a-%U /etc/llmserve/vllm.env /etc/llmserve/ray_head.env | xargs")
@@ -181,7 +181,7 @@ def test_no_secret_where_others_can_read(sandbox: Operator, key: str) -> None:
 
 def started(sandbox: Operator) -> dict[str, str]:
     """When each part of Ray was started."""
-    return on_both(sandbox, "systemctl show -P ExecMainStartTimestampMonotonic 'llmserve-ray-*.service'")
+    return on_both(sandbox, "systemctl --no-pager show -P ExecMainStartTimestampMonotonic 'llmserve-ray-*.service'")
 
 
 def in_use(sandbox: Operator) -> dict[str, str]:
