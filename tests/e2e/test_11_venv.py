@@ -278,7 +278,7 @@ def test_back_to_containers(
 ) -> None:
     sandbox.playbook("serve").ok()
     assert on_both(sandbox, UNITS) == NOTHING
-    assert on_both(sandbox, "ls /etc/systemd/system | grep llmserve- | grep -v canary | xargs") == NOTHING
+    assert on_both(sandbox, "ls /etc/systemd/system | grep llmserve- | grep -v -e canary -e revive | xargs") == NOTHING
     assert on_both(sandbox, OURS) == ON_RAY
     assert answers(key) == by_docker
     sandbox.playbook("serve").unchanged()
